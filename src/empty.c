@@ -1,0 +1,2 @@
+extern int empty_translation_unit;
+int empty_translation_unit;
