@@ -3,19 +3,23 @@
 # New inputs go to build-fuzz/corpus/<name>; a crash stops the run and leaves its input there.
 set -eu
 cd "$(dirname "$0")/.."
-build=build-fuzz
+build="build-fuzz"
 seconds=${FUZZ_SECONDS:-60}
-[ -f $build/build.ninja ] || CC=clang meson setup $build -Dfuzz=true -Dweb=disabled -Db_sanitize=address,undefined -Db_lundef=false
-meson compile -C $build
+[ -f "$build/build.ninja" ] || CC=clang meson setup "$build" -Dfuzz=true -Dweb=disabled -Db_sanitize=address,undefined -Db_lundef=false
+meson compile -C "$build"
 for target in "$build"/fuzz/fuzz_*; do
-	[ -x "$target" ] && [ -f "$target" ] || continue
+	if [ ! -x "$target" ] || [ ! -f "$target" ]; then
+		continue
+	fi
 	name=${target##*/fuzz_}
 	mkdir -p "$build/corpus/$name"
-	dictionary=
-	[ ! -f "fuzz/$name.dict" ] || dictionary=-dict=fuzz/$name.dict
+	set -- "-max_total_time=$seconds" -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 \
+		"-artifact_prefix=$build/corpus/$name-"
+	if [ -f "fuzz/$name.dict" ]; then
+		set -- "$@" "-dict=fuzz/$name.dict"
+	fi
 	echo "== $name, $seconds s"
-	"$target" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 \
-		-artifact_prefix="$build/corpus/$name-" $dictionary "$build/corpus/$name" "fuzz/corpus/$name" 2>&1 |
+	"$target" "$@" "$build/corpus/$name" "fuzz/corpus/$name" 2>&1 |
 		grep -E 'stat::number_of_executed_units|ERROR|SUMMARY|Test unit written' || true
 	if ls "$build/corpus/$name"-crash-* "$build/corpus/$name"-timeout-* "$build/corpus/$name"-oom-* 2>/dev/null; then
 		exit 1
