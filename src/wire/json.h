@@ -19,20 +19,20 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 struct json {
         enum json_type type;
         bool boolean;
-        bool is_integer;   /* JSON_NUMBER: no fraction, no exponent, fits int64 or uint64 */
+        bool is_integer; /* JSON_NUMBER: no fraction, no exponent, fits int64 or uint64 */
         bool is_negative;
-        uint64_t integer;  /* magnitude when is_integer */
-        struct view text;  /* JSON_STRING: unescaped. JSON_NUMBER: as written */
-        struct view key;   /* unescaped name when this is a member of an object */
-        uint64_t at;       /* byte offset of the value (JSON) or line, 1-based (YAML) */
-        uint32_t count;    /* of children */
+        uint64_t integer; /* magnitude when is_integer */
+        struct view text; /* JSON_STRING: unescaped. JSON_NUMBER: as written */
+        struct view key;  /* unescaped name when this is a member of an object */
+        uint64_t at;      /* byte offset of the value (JSON) or line, 1-based (YAML) */
+        uint32_t count;   /* of children */
         struct json *child;
         struct json *next; /* in the parent, in order of the input */
 };
 
 struct json_limits {
-        unsigned depth;   /* 0 = JSON_DEPTH_MAX */
-        size_t memory;    /* cap of the arena in bytes; 0 = 16 times the input + 64 KiB */
+        unsigned depth; /* at most and by default (0) JSON_DEPTH_MAX */
+        size_t memory;  /* cap of the arena in bytes; 0 = 16 times the input + 64 KiB */
 };
 
 struct json_document; /* opaque; free with json_document_free */
@@ -42,9 +42,10 @@ struct json_document; /* opaque; free with json_document_free */
  * rule "JSON-0NN", at = byte offset. */
 SAI_NODISCARD int json_parse(struct view text, const struct json_limits *limits, struct json_document **ret,
                              struct fault *reterr);
-/* As json_parse, reusing a document's memory: for hot paths. *doc may be NULL at first. */
-SAI_NODISCARD int json_parse_reuse(struct view text, const struct json_limits *limits, struct json_document **doc,
-                                   struct fault *reterr);
+/* As json_parse, reusing a document's memory: for hot paths. *doc may be NULL at first. After a failure *doc, if it is
+ * there, holds no tree (json_root gives NULL); the caller still frees it. */
+SAI_NODISCARD int json_parse_reuse(struct view text, const struct json_limits *limits,
+                                   struct json_document **doc, struct fault *reterr);
 const struct json *json_root(const struct json_document *d);
 struct json_document *json_document_free(struct json_document *d); /* NULL is fine; returns NULL */
 static inline void json_document_freep(struct json_document **d) {
@@ -88,7 +89,8 @@ void json_put_view(struct json_writer *w, struct view v);
 void json_put_string(struct json_writer *w, const char *s); /* NULL is written as null */
 void json_put_u64(struct json_writer *w, uint64_t v);
 void json_put_i64(struct json_writer *w, int64_t v);
-void json_put_double(struct json_writer *w, double v); /* not finite: null; shortest text that reads back equal */
+void json_put_double(struct json_writer *w,
+                     double v); /* not finite: null; shortest text that reads back equal */
 void json_put_bool(struct json_writer *w, bool v);
 void json_put_null(struct json_writer *w);
 void json_put_raw(struct json_writer *w, struct view json_text); /* trusted: already JSON */
