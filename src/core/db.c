@@ -145,8 +145,7 @@ static int configure(sqlite3 *handle) {
 
 static int open_handle(struct db *d, const char *path) {
         int code = sqlite3_open_v2(path, &d->handle,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX |
-                                           SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_EXRESCODE,
+                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE,
                                    NULL);
 
         if (code == SQLITE_OK)
