@@ -4,12 +4,15 @@ PREFIX  ?= /usr
 DESTDIR ?=
 MESON   ?= meson
 
-.PHONY: all setup build run test lint bench fuzz clean install
+.PHONY: all setup setup-tests build run test lint bench fuzz clean install
 
 all: build
 
 setup:
 	@tools/setup.sh
+
+setup-tests:
+	@tools/setup.sh --tests
 
 $(BUILD)/build.ninja:
 	@$(MESON) setup $(BUILD) --prefix=$(PREFIX) --buildtype=release
@@ -21,16 +24,18 @@ build: $(BUILD)/build.ninja
 run: setup build
 	@$(BUILD)/stage$(PREFIX)/bin/securectl up
 
-test: setup build
+test: setup-tests build
 	@tools/test.sh $(BUILD)
 
 lint:
+	@tools/setup.sh --lint
 	@tools/lint.sh $(BUILD)
 
-bench: setup build
+bench: setup-tests build
 	@tools/bench.sh $(BUILD)
 
 fuzz:
+	@tools/setup.sh --fuzz
 	@tools/fuzz.sh
 
 install: build
