@@ -21,11 +21,15 @@ struct fd_channel_server; /* opaque: accepts on a thread, one thread a client, a
 struct service;
 /* One client's session. `session` is a per-connection pointer that the handler may set; `closed` is called when the
  * client has gone (crash included), so leases end with the connection. The handler answers through
- * fd_channel_send(sock, …). Negative result ends the connection. */
+ * fd_channel_send(sock, …). Negative result ends the connection. `caller` is the name that the token stands for;
+ * *fd is -EBADF or the descriptor that came: who keeps it, takes it (TAKE_FD), else it is closed after the call. */
 struct fd_channel_handlers {
         int (*message)(int sock, struct view caller, const struct json *message, int *fd, void **session, void *userdata);
         void (*closed)(void *session, void *userdata);
 };
+/* `listen_fd` stays the caller's and must be open until fd_channel_server_free. An unknown token is answered with
+ * {"ok":false,"code":"unknown_caller",…}, one client too many with too_many_clients; both are then disconnected. */
 SAI_NODISCARD int fd_channel_serve(struct service *s, int listen_fd, const struct fd_channel_handlers *handlers,
                                    unsigned clients, void *userdata, struct fd_channel_server **ret);
+/* Ends all connections, calls `closed` for each and waits for handlers that are at work. */
 struct fd_channel_server *fd_channel_server_free(struct fd_channel_server *f);
