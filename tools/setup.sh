@@ -61,9 +61,10 @@ apt_as_root() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::L
 
 # First alternative that the archive has.
 choose() { # entry
-	local alternative
+	local alternative candidate
 	for alternative in ${1//|/ }; do
-		if apt-cache policy "$alternative" 2>/dev/null | grep -q '^  Candidate: [^(]'; then
+		candidate=$(apt-cache policy "$alternative" 2>/dev/null | sed -n 's/^  Candidate: //p')
+		if [ -n "$candidate" ] && [ "$candidate" != "(none)" ]; then
 			printf '%s\n' "$alternative"
 			return 0
 		fi
