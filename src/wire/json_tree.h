@@ -1,4 +1,5 @@
-/* json_tree: how the readers of src/wire (json.c, yaml.c) build a document. Not for other layers: they use json.h. */
+/* json_tree: how the readers of src/wire (json.c, yaml.c) build a document, and core/config.c adds defaults to
+ * one. Others use json.h. */
 #pragma once
 
 #include "base/hash_set.h"
