@@ -9,7 +9,8 @@
 struct http_client; /* opaque: one target, keeps connections alive; thread-safe (a small pool of handles inside) */
 
 /* `unix_path` or NULL with `port` for 127.0.0.1. `token` (bearer) may be VIEW_NULL; copied into locked memory. */
-SAI_NODISCARD int http_client_new(const char *unix_path, uint16_t port, struct view token, struct http_client **ret);
+SAI_NODISCARD int http_client_new(const char *unix_path, uint16_t port, struct view token,
+                                  struct http_client **ret);
 struct http_client *http_client_free(struct http_client *c); /* NULL is fine; returns NULL */
 static inline void http_client_freep(struct http_client **c) {
         *c = http_client_free(*c);
@@ -27,22 +28,25 @@ static inline void http_answer_donep(struct http_answer *a) {
 
 /* One exchange. `path` is sent as is ("/v1/models"), `content_type` NULL with an empty body. Any HTTP status is
  * success (0) here. -ECONNREFUSED / -ENOENT (no such service), -ETIMEDOUT, -EFBIG (answer above `max`), -EPROTO. */
-SAI_NODISCARD int http_call(struct http_client *c, const char *method, const char *path, const char *content_type,
-                            struct view body, uint64_t timeout_usec, size_t max, struct http_answer *ret);
+SAI_NODISCARD int http_call(struct http_client *c, const char *method, const char *path,
+                            const char *content_type, struct view body, uint64_t timeout_usec, size_t max,
+                            struct http_answer *ret);
 /* JSON in (VIEW_NULL: none), strict JSON out. 0 for any status with a JSON body; *ret_status as received. */
-SAI_NODISCARD int http_call_json(struct http_client *c, const char *method, const char *path, struct view body,
-                                 uint64_t timeout_usec, unsigned *ret_status, struct json_document **ret);
+SAI_NODISCARD int http_call_json(struct http_client *c, const char *method, const char *path,
+                                 struct view body, uint64_t timeout_usec, unsigned *ret_status,
+                                 struct json_document **ret);
 
 /* An answer read piece by piece (SSE from llama-server, passed on to the browser). */
 struct http_incoming; /* opaque */
 /* Sends and waits for the status line and headers. */
-SAI_NODISCARD int http_open(struct http_client *c, const char *method, const char *path, const char *content_type,
-                            struct view body, uint64_t timeout_usec, struct http_incoming **ret,
-                            unsigned *ret_status);
+SAI_NODISCARD int http_open(struct http_client *c, const char *method, const char *path,
+                            const char *content_type, struct view body, uint64_t timeout_usec,
+                            struct http_incoming **ret, unsigned *ret_status);
 /* Appends what has arrived; waits at most `timeout_usec` for the first byte. 1 = data appended, 0 = end of the
  * answer, -ETIMEDOUT = nothing yet (call again), other negative = broken. */
 SAI_NODISCARD int http_incoming_read(struct http_incoming *in, uint64_t timeout_usec, struct buf *out);
-struct http_incoming *http_incoming_free(struct http_incoming *in); /* cuts the transfer when it is not finished */
+struct http_incoming *
+http_incoming_free(struct http_incoming *in); /* cuts the transfer when it is not finished */
 static inline void http_incoming_freep(struct http_incoming **i) {
         *i = http_incoming_free(*i);
 }

@@ -14,13 +14,14 @@ struct http_request; /* one request, owned by the server, valid inside the handl
 struct http_stream_out;
 
 struct http_limits {
-        unsigned connections;           /* default 64 */
-        size_t header_bytes;            /* default 16 KiB */
-        size_t body_bytes;              /* default 1 MiB; a route may say otherwise */
-        uint64_t header_timeout_usec;   /* from accept or end of the last answer to the end of the headers: 10 s */
-        uint64_t body_timeout_usec;     /* 60 s without a route's own */
-        uint64_t idle_timeout_usec;     /* no byte in either direction: 30 s */
-        uint64_t grace_usec;            /* on stop: 3 s */
+        unsigned connections; /* default 64 */
+        size_t header_bytes;  /* default 16 KiB */
+        size_t body_bytes;    /* default 1 MiB; a route may say otherwise */
+        uint64_t
+                header_timeout_usec; /* from accept or end of the last answer to the end of the headers: 10 s */
+        uint64_t body_timeout_usec; /* 60 s without a route's own */
+        uint64_t idle_timeout_usec; /* no byte in either direction: 30 s */
+        uint64_t grace_usec;        /* on stop: 3 s */
 };
 
 /* A caller's identity as the transport gives it; core/identity turns it into a name. */
@@ -39,40 +40,41 @@ typedef int (*http_handler)(struct http_request *q, void *userdata);
 typedef int (*http_body_sink)(struct http_request *q, struct view piece, void *userdata);
 
 struct http_route {
-        const char *method;     /* "GET" */
-        const char *path;       /* "/v1/models/{id}": {} matches one non-empty segment; "/assets/" + '*' at the end
+        const char *method; /* "GET" */
+        const char *path; /* "/v1/models/{id}": {} matches one non-empty segment; "/assets/" + '*' at the end
                                  * ("/assets/" "*") matches the rest */
         http_handler handler;
-        http_body_sink sink;    /* NULL: body is collected */
-        size_t body_bytes;      /* 0: the server's limit */
+        http_body_sink sink;        /* NULL: body is collected */
+        size_t body_bytes;          /* 0: the server's limit */
         uint64_t body_timeout_usec; /* 0: the server's */
-        const char *permission; /* name in service-acl.yaml; NULL: route is open (/health) */
+        const char *permission;     /* name in service-acl.yaml; NULL: route is open (/health) */
 };
 
 struct http_server_config {
-        const char *name;                       /* of the service, for errors */
-        const struct http_route *routes;        /* ends with method == NULL */
-        struct http_limits limits;              /* zero fields take the default */
-        const char *const *hosts;               /* allowed Host values on TCP without port ("127.0.0.1", "localhost",
+        const char *name;                /* of the service, for errors */
+        const struct http_route *routes; /* ends with method == NULL */
+        struct http_limits limits;       /* zero fields take the default */
+        const char *const *hosts;        /* allowed Host values on TCP without port ("127.0.0.1", "localhost",
                                                  * "[::1]"); NULL takes these three */
         /* Asked before each handler of a route with a permission: 0 = allowed; else it must have answered the
          * request (401/403) and returns -EACCES. NULL: everything is refused. */
         int (*authorize)(struct http_request *q, const struct http_route *route, void *userdata);
-        void (*on_done)(struct http_request *q, int status, void *userdata); /* may be NULL: access accounting */
+        void (*on_done)(struct http_request *q, int status,
+                        void *userdata); /* may be NULL: access accounting */
         void *userdata;
 };
 
 /* `listen_fds`: bound and listening, owned by the server from here on. 0 and *ret, or negative errno. */
-SAI_NODISCARD int http_server_new(const struct http_server_config *config, const int *listen_fds, size_t n_fds,
-                                  struct http_server **ret);
+SAI_NODISCARD int http_server_new(const struct http_server_config *config, const int *listen_fds,
+                                  size_t n_fds, struct http_server **ret);
 struct http_server *http_server_free(struct http_server *s); /* graceful; NULL is fine */
 
 /* The request. Views live until the handler returns. */
 struct view http_method(const struct http_request *q);
-struct view http_path(const struct http_request *q);                       /* decoded, without query */
-struct view http_path_part(const struct http_request *q, unsigned index);  /* text of the index-th {} or '*' */
-struct view http_query(const struct http_request *q, const char *name);    /* decoded; VIEW_NULL when absent */
-struct view http_header(const struct http_request *q, const char *name);   /* VIEW_NULL when absent */
+struct view http_path(const struct http_request *q);                      /* decoded, without query */
+struct view http_path_part(const struct http_request *q, unsigned index); /* text of the index-th {} or '*' */
+struct view http_query(const struct http_request *q, const char *name);   /* decoded; VIEW_NULL when absent */
+struct view http_header(const struct http_request *q, const char *name);  /* VIEW_NULL when absent */
 struct view http_cookie(const struct http_request *q, const char *name);
 struct view http_body(const struct http_request *q);
 struct http_peer http_peer(const struct http_request *q);
@@ -87,7 +89,8 @@ SAI_NODISCARD int http_body_json(struct http_request *q, const struct json **ret
 
 /* Answers: exactly one a request. Headers are added before. */
 SAI_NODISCARD int http_add_header(struct http_request *q, const char *name, const char *value);
-SAI_NODISCARD int http_reply(struct http_request *q, unsigned status, const char *content_type, struct view body);
+SAI_NODISCARD int http_reply(struct http_request *q, unsigned status, const char *content_type,
+                             struct view body);
 SAI_NODISCARD int http_reply_json(struct http_request *q, unsigned status, struct view json_text);
 /* Static bytes that outlive the server (embedded files): not copied. */
 SAI_NODISCARD int http_reply_static(struct http_request *q, unsigned status, const char *content_type,
@@ -106,7 +109,8 @@ struct http_stream {
         void (*destroy)(void *userdata);
         void *userdata;
 };
-SAI_NODISCARD int http_reply_stream(struct http_request *q, unsigned status, const struct http_stream *stream);
+SAI_NODISCARD int http_reply_stream(struct http_request *q, unsigned status,
+                                    const struct http_stream *stream);
 /* True once the server is stopping: streams end soon. */
 bool http_is_stopping(const struct http_request *q);
 /* Appends one SSE event: "event: …\n" (NULL: none) and a "data: …" line per line of `data`, blank line. */
