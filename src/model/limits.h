@@ -1,0 +1,34 @@
+/* limits: every cap of the format readers, named. Each has a test at the limit and one past it. */
+#pragma once
+
+#include <stdint.h>
+
+#define GGUF_PAIRS_MAX      65536u               /* key/value pairs */
+#define GGUF_TENSORS_MAX    65536u               /* tensors of one file */
+#define GGUF_KEY_MAX        65535u               /* bytes of a key */
+#define GGUF_NAME_MAX       63u                  /* bytes of a tensor's name */
+#define GGUF_STRING_MAX     (UINT64_C(64) << 20) /* bytes of one metadata string (a whole tokenizer.json fits) */
+#define GGUF_ARRAY_MAX      (UINT64_C(1) << 30) /* elements of one array, as the reference reader */
+#define GGUF_DIMENSION_MAX  (UINT64_C(1) << 48) /* one dimension of a tensor */
+#define GGUF_DIMENSIONS_MAX 4u                  /* rank */
+#define GGUF_ALIGNMENT_MIN  8u                  /* general.alignment */
+#define GGUF_ALIGNMENT_MAX  65536u
+#define GGUF_VOCABULARY_MAX (UINT64_C(1) << 22) /* tokens */
+#define GGUF_TOKEN_MAX      65535u              /* bytes of one token's text */
+
+#define SAFETENSORS_HEADER_MAX   UINT64_C(100000000) /* as the reference reader (format.rs) */
+#define SAFETENSORS_TENSORS_MAX  262144u             /* entries, 64 bytes each while the file is read */
+#define SAFETENSORS_METADATA_MAX 65536u              /* members of __metadata__ */
+#define SAFETENSORS_NAME_MAX     4096u               /* bytes of a tensor's name or a metadata key */
+#define SAFETENSORS_RANK_MAX     16u
+
+#define JSON_STREAM_DEPTH_MAX 4u    /* nesting that a safetensors header needs: 3 */
+#define JSON_STREAM_TEXT_MAX  4096u /* bytes of a string kept; longer ones are checked, not kept */
+
+#define TEMPLATE_MAX       (UINT32_C(1) << 20) /* bytes; a longer template is refused, never skipped */
+#define TEMPLATE_DEPTH_MAX 64u                 /* nesting of blocks and expressions together */
+
+#define SCAN_HEAD_MAX         4096u               /* bytes that decide what a file is */
+#define SCAN_TAIL_MAX         65557u              /* where ZIP readers look for the end record: 22 + 65535 */
+#define PICKLE_STEPS_MAX      (UINT64_C(1) << 24) /* opcodes walked before a file counts as a runnable pickle */
+#define FINDINGS_PER_RULE_MAX 8u                  /* further ones of the same rule say nothing new */

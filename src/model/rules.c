@@ -1,0 +1,194 @@
+#include "model/rules.h"
+
+/* What to do, said once. */
+#define GET_AGAIN    "Download the file again from its publisher; if it is refused again, don't use it."
+#define DONT_USE     "Don't use this file. Tell whoever published it."
+#define OTHER_FORMAT "Look for the same model as GGUF or safetensors."
+#define CONVERT      "Convert the model again with a current converter, or get it from its publisher."
+#define TEMPLATE_BAD "Don't use this file as it is: its chat template does more than lay out a conversation."
+
+#define REFUSE(id, stage, title, meaning, action)                                                            \
+        { id, stage, FINDING_REJECT, title, meaning, action }
+#define MENTION(id, stage, title, meaning, action)                                                           \
+        { id, stage, FINDING_INFO, title, meaning, action }
+
+static const struct model_rule_text rules[MODEL_RULE_MAX] = {
+        [RULE_KIND_REFUSED] = REFUSE("KIND-001", 2, "not an accepted model format",
+                                     "Only GGUF and safetensors are accepted: both are plain data. What the "
+                                     "file really is was found from its "
+                                     "content, not from its name.",
+                                     OTHER_FORMAT),
+        [RULE_KIND_NAME] = REFUSE(
+                "KIND-002", 2, "the name says one thing, the content another",
+                "A file that calls itself something else than it is may be opened by the wrong program.",
+                DONT_USE),
+        [RULE_KIND_POLYGLOT] = REFUSE("KIND-003", 2, "the file can be read as two formats",
+                                      "The same bytes are a model for one program and an archive, document "
+                                      "or disk image for another; what one "
+                                      "checks is not what the other opens.",
+                                      DONT_USE),
+        [RULE_KIND_EMPTY] = REFUSE("KIND-004", 2, "the file is empty", "There is nothing in it.", GET_AGAIN),
+
+        [RULE_GGUF_MAGIC] = REFUSE("GGUF-G1", 2, "not the GGUF signature",
+                                   "A GGUF file begins with the four letters GGUF. Older and byte-swapped "
+                                   "relatives are read differently by "
+                                   "different programs.",
+                                   CONVERT),
+        [RULE_GGUF_VERSION] = REFUSE(
+                "GGUF-G2", 2, "unsupported GGUF version",
+                "Only little-endian versions 2 and 3 are defined; programs guess at anything else.", CONVERT),
+        [RULE_GGUF_COUNTS] = REFUSE("GGUF-G3", 2, "impossible number of entries",
+                                    "The file announces more entries than fit into it. Such counts have been "
+                                    "used to overflow memory.",
+                                    DONT_USE),
+        [RULE_GGUF_KEY] = REFUSE("GGUF-G4", 2, "bad or repeated metadata key",
+                                 "Keys are short lower-case names, each used once. A repeated key is read "
+                                 "differently by different programs.",
+                                 DONT_USE),
+        [RULE_GGUF_TYPE] = REFUSE("GGUF-G5", 2, "bad metadata value type",
+                                  "A value has a type that doesn't exist, that its key must not have, or a "
+                                  "truth value that is neither 0 nor 1.",
+                                  CONVERT),
+        [RULE_GGUF_ARRAY] = REFUSE("GGUF-G6", 2, "bad metadata list",
+                                   "A list is nested or announces more elements than fit into the file.",
+                                   DONT_USE),
+        [RULE_GGUF_STRING] = REFUSE("GGUF-G7", 2, "bad text",
+                                    "A text is longer than the file, too long, not UTF-8, or holds a NUL "
+                                    "character that hides what follows it.",
+                                    DONT_USE),
+        [RULE_GGUF_ALIGNMENT] = REFUSE("GGUF-G8", 2, "bad alignment",
+                                       "general.alignment must be a 32-bit power of two between 8 and "
+                                       "65,536. Others make readers divide by zero or "
+                                       "place weights wrongly.",
+                                       DONT_USE),
+        [RULE_GGUF_NAME] = REFUSE("GGUF-G9", 2, "bad or repeated tensor name",
+                                  "A tensor's name has 1 to 63 bytes of text and is used once.", DONT_USE),
+        [RULE_GGUF_DIMENSIONS] = REFUSE("GGUF-G10", 2, "bad tensor shape",
+                                        "A tensor has 1 to 4 dimensions of sensible size. Products that "
+                                        "overflow hide huge tensors behind small ones.",
+                                        DONT_USE),
+        [RULE_GGUF_TENSOR_TYPE] = REFUSE("GGUF-G11", 2, "bad tensor type",
+                                         "The tensor's number format is unknown or was withdrawn, or its "
+                                         "rows don't fill whole blocks.",
+                                         CONVERT),
+        [RULE_GGUF_OFFSET] = REFUSE("GGUF-G12", 2, "tensor in the wrong place",
+                                    "Tensors follow each other without gaps or overlaps. Anything else hides "
+                                    "bytes or shares them.",
+                                    DONT_USE),
+        [RULE_GGUF_PADDING] = REFUSE(
+                "GGUF-G13", 2, "hidden bytes between tensors",
+                "The gaps that only align tensors must be zero; something else was put there.", DONT_USE),
+        [RULE_GGUF_END] = REFUSE("GGUF-G14", 2, "the file doesn't end where its table says",
+                                 "Bytes are missing (an interrupted download) or something was appended.",
+                                 GET_AGAIN),
+        [RULE_GGUF_SPLIT] = REFUSE(
+                "GGUF-G15", 2, "one part of a split model",
+                "The file says that it is one part of several. Parts can be swapped one by one, so only "
+                "whole models in one "
+                "file are accepted; artifacts of several files are not.",
+                "Merge the parts into one file (llama-gguf-split --merge) or get the model as one file."),
+        [RULE_GGUF_VOCABULARY] = REFUSE("GGUF-G16", 2, "inconsistent vocabulary",
+                                        "Token lists of different length, token numbers out of range and "
+                                        "malformed byte tokens have been used to "
+                                        "write outside of memory.",
+                                        DONT_USE),
+        [RULE_GGUF_TEMPLATE] = REFUSE("GGUF-G17", 2, "the chat template is not a text",
+                                      "A chat template must be one piece of clean UTF-8 text, so that what "
+                                      "was checked is what is run.",
+                                      DONT_USE),
+
+        [RULE_ST_LENGTH] = REFUSE(
+                "SAFETENSORS-S1", 2, "bad header length",
+                "The first eight bytes give the header's length; it must fit into the file and into 100 MB.",
+                GET_AGAIN),
+        [RULE_ST_BRACE] = REFUSE("SAFETENSORS-S2", 2, "bytes around the header",
+                                 "The header begins with a brace and is followed by spaces only; programs "
+                                 "disagree about anything else.",
+                                 DONT_USE),
+        [RULE_ST_JSON] = REFUSE("SAFETENSORS-S3", 2, "the header is not strict JSON",
+                                "What is not exactly JSON is read differently by different programs, or can "
+                                "hide a second header.",
+                                DONT_USE),
+        [RULE_ST_DUPLICATE] = REFUSE("SAFETENSORS-S4", 2, "a name is used twice",
+                                     "Some programs use the first entry, others the last: the checked tensor "
+                                     "is not the loaded one.",
+                                     DONT_USE),
+        [RULE_ST_METADATA] = REFUSE("SAFETENSORS-S5", 2, "bad metadata",
+                                    "__metadata__ holds texts by name and nothing else.", CONVERT),
+        [RULE_ST_ENTRY] = REFUSE("SAFETENSORS-S6", 2, "bad tensor entry",
+                                 "An entry has exactly dtype, shape and data_offsets.", CONVERT),
+        [RULE_ST_NUMBER] = REFUSE("SAFETENSORS-S7", 2, "bad number",
+                                  "Sizes are plain whole numbers below 2^53. Negative, broken or huge ones "
+                                  "wrap around in some programs.",
+                                  DONT_USE),
+        [RULE_ST_DTYPE] = REFUSE("SAFETENSORS-S8", 2, "unknown number format",
+                                 "The tensor's dtype is not one that the format defines.", CONVERT),
+        [RULE_ST_SIZE] = REFUSE(
+                "SAFETENSORS-S9", 2, "shape and size disagree",
+                "The bytes of a tensor must be exactly what its shape and number format need.", DONT_USE),
+        [RULE_ST_OFFSETS] = REFUSE("SAFETENSORS-S10", 2, "gaps, overlaps or a tail",
+                                   "Tensors cover the file exactly, without holes, overlaps, missing bytes "
+                                   "or bytes behind them.",
+                                   GET_AGAIN),
+        [RULE_ST_NAME] = REFUSE(
+                "SAFETENSORS-S11", 2, "bad tensor name or rank",
+                "Names have 1 to 4,096 bytes without control characters or '..'; at most 16 dimensions.",
+                DONT_USE),
+        [RULE_ST_PICKLE] = REFUSE(
+                "SAFETENSORS-S12", 2, "also a runnable pickle",
+                "The first bytes are chosen so that Python can run the same file as a program.", DONT_USE),
+
+        [RULE_TEMPLATE_SYNTAX] = REFUSE(
+                "TEMPLATE-001", 5, "the chat template can't be understood",
+                "It doesn't follow the template language; what can't be read can't be vouched for.",
+                TEMPLATE_BAD),
+        [RULE_TEMPLATE_STATEMENT] = REFUSE("TEMPLATE-002", 5, "forbidden statement in the chat template",
+                                           "Statements that load other templates or call back into them have "
+                                           "no place in laying out a conversation.",
+                                           TEMPLATE_BAD),
+        [RULE_TEMPLATE_UNDERSCORE] = REFUSE("TEMPLATE-003", 5, "internal name in the chat template",
+                                            "Names that begin with an underscore are the way from a template "
+                                            "into Python's internals, and from there to "
+                                            "running programs.",
+                                            TEMPLATE_BAD),
+        [RULE_TEMPLATE_FILTER] = REFUSE("TEMPLATE-004", 5, "filter or test not on the list",
+                                        "Only the filters and tests that real chat templates need are "
+                                        "allowed; some of the others reach any attribute "
+                                        "of any object.",
+                                        TEMPLATE_BAD),
+        [RULE_TEMPLATE_NAME] = REFUSE(
+                "TEMPLATE-005", 5, "function, method or attribute not on the list",
+                "Only the functions, methods and message fields that real chat templates use are allowed.",
+                TEMPLATE_BAD),
+        [RULE_TEMPLATE_BUILT] = REFUSE("TEMPLATE-006", 5, "a name put together from pieces",
+                                       "The template assembles an internal name from harmless-looking parts, "
+                                       "which is how checks are evaded.",
+                                       TEMPLATE_BAD),
+        [RULE_TEMPLATE_LIMIT] = REFUSE(
+                "TEMPLATE-007", 5, "the chat template is too large or too deep",
+                "No real template comes near the limits; huge ones are made to slow down or evade a check.",
+                TEMPLATE_BAD),
+        [RULE_TEMPLATE_CONDITIONAL] = MENTION(
+                "TEMPLATE-008", 5, "text that depends on what you write",
+                "The template adds a fixed text only when a message contains certain words. Such a text can "
+                "poison answers; "
+                "read it.",
+                "Read the quoted text and decide whether you want it in your conversations."),
+
+        [RULE_WEIGHTS_NON_FINITE] = REFUSE("WEIGHTS-001", 5, "numbers that are not numbers",
+                                           "Weights or block scales are NaN or infinite: the model is "
+                                           "damaged or was tampered with, and its answers can "
+                                           "be anything.",
+                                           GET_AGAIN),
+};
+
+const struct model_rule_text *model_rule_get(enum model_rule rule) {
+        return &rules[(unsigned)rule < MODEL_RULE_MAX ? rule : RULE_KIND_REFUSED];
+}
+
+const struct model_rule_text *model_rule_find(struct view id) {
+        for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+                if (view_eq_str(id, rules[i].id))
+                        return &rules[i];
+        return NULL;
+}
