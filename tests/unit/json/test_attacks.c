@@ -128,13 +128,14 @@ static void add_url_lines(void) {
         struct view rest = attack_text_load("url", "cases.txt"), line;
 
         while (view_split(&rest, '\n', &line)) {
-                struct url_case *c = calloc(1, sizeof *c);
                 size_t arrow = view_find(line, VIEW(" -> "));
+                struct url_case *c;
 
-                assert_non_null(c);
                 if (view_starts(line, VIEW("#")))
                         continue;
                 assert_true(arrow != SIZE_MAX);
+                c = calloc(1, sizeof *c);
+                assert_non_null(c);
                 c->text = view_sub(line, 0, arrow);
                 c->expected = view_sub(line, arrow + 4, SIZE_MAX);
                 add_case(case_name(line), test_url_line, c);
