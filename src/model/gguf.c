@@ -319,7 +319,7 @@ static int end_name(struct gguf *g) {
         if (r == 0)
                 report_put(g->report, RULE_GGUF_NAME, at, name, "Two tensors have the name \"%s\".",
                            report_quote(name).text);
-        if (view_find_char(name, '\0') != SIZE_MAX || !utf8_stream_feed(&utf8, name) ||
+        if (view_find_char(name, '\0') != SIZE_MAX || utf8_stream_feed(&utf8, name) != SIZE_MAX ||
             !utf8_stream_complete(&utf8))
                 report_put(g->report, RULE_GGUF_NAME, at, name, "The tensor name \"%s\" is not clean text.",
                            report_quote(name).text);

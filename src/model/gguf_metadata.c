@@ -341,7 +341,7 @@ int gguf_metadata_text(struct gguf_metadata *m, struct view bytes) {
         if (m->role != ROLE_TOKENS) { /* a token may be part of a code point */
                 enum model_rule rule = m->role == ROLE_TEMPLATE ? RULE_GGUF_TEMPLATE : RULE_GGUF_STRING;
 
-                if (!t->bad && !utf8_stream_feed(&t->utf8, bytes))
+                if (!t->bad && utf8_stream_feed(&t->utf8, bytes) != SIZE_MAX)
                         text_fault(m, rule, "is not UTF-8.");
                 if (view_find_char(bytes, '\0') != SIZE_MAX && m->role != ROLE_OTHER)
                         text_fault(m, rule, "has a NUL character inside.");

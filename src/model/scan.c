@@ -4,6 +4,7 @@
 #include "model/gguf.h"
 #include "model/kind.h"
 #include "model/limits.h"
+#include "model/safetensors.h"
 #include "model/template.h"
 
 #define NAME_MAX_BYTES 4096u
@@ -15,7 +16,8 @@ struct model_scan {
         struct model_report report;
         struct model_summary summary;
         struct buf name;
-        struct gguf *gguf;
+        struct gguf *gguf; /* one of these at most */
+        struct safetensors *safetensors;
         bool decided;
         size_t head_n;
         size_t tail_n;
@@ -45,6 +47,7 @@ int model_scan_new(uint64_t size, struct view name, const struct finding_sink *s
 struct model_scan *model_scan_free(struct model_scan *m) {
         if (m) {
                 gguf_free(m->gguf);
+                safetensors_free(m->safetensors);
                 buf_done(&m->name);
                 free(m);
         }
@@ -74,6 +77,8 @@ static int start_reader(struct model_scan *m, struct view head) {
                                    "are not accepted. "
                                    "Merge the parts into one file first.");
                 return gguf_new(m->size, &m->report, &m->summary, &m->gguf);
+        case MODEL_KIND_SAFETENSORS:
+                return safetensors_new(m->size, &m->report, &m->summary, &m->safetensors);
         default:
                 model_kind_refuse(&m->report, m->summary.kind, head);
                 return 0;
@@ -83,6 +88,8 @@ static int start_reader(struct model_scan *m, struct view head) {
 static int feed_reader(struct model_scan *m, struct view bytes) {
         if (m->gguf)
                 return gguf_feed(m->gguf, bytes);
+        if (m->safetensors)
+                return safetensors_feed(m->safetensors, bytes);
         return 0;
 }
 
@@ -150,6 +157,8 @@ int model_scan_finish(struct model_scan *m, struct model_summary *ret) {
                 return r;
         if (m->gguf)
                 gguf_finish(m->gguf);
+        if (m->safetensors)
+                safetensors_finish(m->safetensors);
         if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS)
                 model_kind_check_tail(&m->report, (struct view){m->tail, m->tail_n}, m->size);
         *ret = m->summary;

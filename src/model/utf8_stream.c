@@ -24,20 +24,20 @@ static bool start(struct utf8_stream *u, uint8_t c) {
         return true;
 }
 
-bool utf8_stream_feed(struct utf8_stream *u, struct view bytes) {
+size_t utf8_stream_feed(struct utf8_stream *u, struct view bytes) {
         for (size_t i = 0; i < bytes.n; i++) {
                 uint8_t c = (uint8_t)bytes.p[i];
 
                 if (u->left == 0) {
                         if (!start(u, c))
-                                return false;
+                                return i;
                         continue;
                 }
                 if (c < u->low || c > u->high)
-                        return false;
+                        return i;
                 u->low = 0x80;
                 u->high = 0xbf;
                 u->left--;
         }
-        return true;
+        return SIZE_MAX;
 }

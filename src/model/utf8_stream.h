@@ -9,8 +9,8 @@ struct utf8_stream {
         uint8_t high;
 };
 
-/* False at the first byte that can't belong to well-formed UTF-8. */
-bool utf8_stream_feed(struct utf8_stream *u, struct view bytes);
+/* Offset of the first byte that can't belong to well-formed UTF-8, or SIZE_MAX. */
+size_t utf8_stream_feed(struct utf8_stream *u, struct view bytes);
 /* True when no code point is cut off here. */
 static inline bool utf8_stream_complete(const struct utf8_stream *u) {
         return u->left == 0;

@@ -211,7 +211,7 @@ void weights_feed(struct weights *w, struct view bytes) {
         const uint8_t *p = (const uint8_t *)bytes.p;
         size_t n = bytes.n, whole;
 
-        if (w->layout->numbers == WEIGHTS_INTEGERS) {
+        if (n == 0 || w->layout->numbers == WEIGHTS_INTEGERS) {
                 w->at += n;
                 return;
         }
