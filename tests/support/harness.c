@@ -33,7 +33,7 @@ struct harness_service {
         pid_t pid;
         int sockets[ARRAY_SIZE(kinds)];
         uint16_t port;
-        char state[PATH_SIZE], credentials[PATH_SIZE], log[PATH_SIZE];
+        char program[PATH_SIZE], state[PATH_SIZE], credentials[PATH_SIZE], log[PATH_SIZE];
         struct buf stderr_text;
 };
 
@@ -195,6 +195,7 @@ static struct harness_service *service_of(struct harness *h, const char *name) {
         assert_true(h->n_services < SERVICES_MAX && strlen(name) < sizeof(s->name));
         s = &h->services[h->n_services++];
         (void)snprintf(s->name, sizeof(s->name), "%s", name);
+        path_of(s->program, h->libexec, name);
         make_folder(s->state, h, "state", name);
         make_folder(s->credentials, h, "credentials", name);
         path_of(logs, h->root, "log");
@@ -218,6 +219,13 @@ int harness_take_socket(struct harness *h, const char *name, const char *kind) {
 }
 
 /* --- processes --- */
+
+void harness_use_program(struct harness *h, const char *name, const char *path) {
+        struct harness_service *s = service_of(h, name);
+        int n = snprintf(s->program, sizeof(s->program), "%s", path);
+
+        assert_true(n > 0 && n < PATH_SIZE);
+}
 
 /* In the child: descriptors 3… are the sockets that are there, in order; `names` gets their names. */
 static unsigned place_sockets(const struct harness_service *s, char names[64]) {
@@ -271,24 +279,28 @@ static void redirect(int fd, const char *path, int flags) {
 
 #define ARGUMENTS_MAX 48
 
+/* Optional folders are passed when they are there. */
+static size_t path_argument(char **arguments, const char *option, const char *path) {
+        if (!path[0] || access(path, X_OK) < 0)
+                return 0;
+        arguments[0] = (char *)(uintptr_t)option;
+        arguments[1] = (char *)(uintptr_t)path;
+        return 2;
+}
+
 static SAI_NORETURN void run_child(struct harness *h, struct harness_service *s, const char *const *more) {
-        char program[PATH_SIZE], names[64];
-        const char *fixed[] = {program,        "--config",
-                               h->config,      "--state",
-                               s->state,       "--run",
-                               h->run,         "--share",
-                               h->share,       "--credentials",
-                               s->credentials, "--libexec",
-                               h->libexec,     h->worker_root[0] ? "--worker-root" : NULL,
-                               h->worker_root};
+        char names[64];
+        const char *fixed[] = {s->program, "--config", h->config, "--state",       s->state,      "--run",
+                               h->run,     "--share",  h->share,  "--credentials", s->credentials};
         char *arguments[ARGUMENTS_MAX] = {NULL};
         size_t n = 0;
         sigset_t none;
 
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        path_of(program, h->libexec, s->name);
-        for (size_t i = 0; i < ARRAY_SIZE(fixed) && fixed[i]; i++)
+        for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
                 arguments[n++] = (char *)(uintptr_t)fixed[i];
+        n += path_argument(arguments + n, "--libexec", h->libexec);
+        n += path_argument(arguments + n, "--worker-root", h->worker_root);
         for (; more && *more && n < ARGUMENTS_MAX - 1; more++)
                 arguments[n++] = (char *)(uintptr_t)*more;
         redirect(STDIN_FILENO, "/dev/null", O_RDONLY);
@@ -297,8 +309,8 @@ static SAI_NORETURN void run_child(struct harness *h, struct harness_service *s,
         set_environment(h, names, place_sockets(s, names));
         sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
-        execv(program, arguments);
-        dprintf(STDERR_FILENO, "%s: %s\n", program, strerror(errno));
+        execv(s->program, arguments);
+        dprintf(STDERR_FILENO, "%s: %s\n", s->program, strerror(errno));
         _exit(127);
 }
 

@@ -35,6 +35,8 @@ struct harness *harness_free(struct harness *h); /* stops what runs, removes the
 void harness_use_config(struct harness *h, const char *dir);
 const char *harness_copy_config(struct harness *h);
 
+/* Another program than <libexec>/<name>, from now on. */
+void harness_use_program(struct harness *h, const char *name, const char *path);
 /* Starts the program and waits for READY=1 (at most 20 s). `more`: further arguments, NULL-terminated, may be NULL. */
 void harness_start(struct harness *h, const char *name, const char *const *more);
 /* The same for starts that may fail: 0 when ready, else the wait status (stderr: harness_stderr). */
