@@ -8,7 +8,7 @@
 #include "base/macros.h"
 
 enum launcher_kind {
-        LAUNCHER_SCAN_WORKER,  /* exec <libexec>/scan-worker with descriptors 3 (control) and 4 (ring, read-only) */
+        LAUNCHER_SCAN_WORKER, /* exec <libexec>/scan-worker with descriptors 3 (control) and 4 (ring, read-only) */
         LAUNCHER_LLAMA_SERVER, /* bwrap + sealed root + llama-server on /proc/self/fd/N, socket in a private folder */
 };
 
@@ -26,21 +26,22 @@ struct launcher *launcher_free(struct launcher *l); /* stops all workers */
 
 struct launcher_request {
         enum launcher_kind kind;
-        int fds[2];              /* scan worker: control socket, ring; llama: model (read-only), unused */
+        int fds[2]; /* scan worker: control socket, ring; llama: model (read-only), unused */
         unsigned n_fds;
-        unsigned threads;        /* llama: -t, 1..256 */
-        uint32_t context;        /* llama: -c, 128..1048576 */
-        unsigned slots;          /* llama: --parallel 1..16 */
-        uint64_t memory_bytes;   /* RLIMIT_AS/DATA of the worker; 0 = none */
-        uint64_t cpu_seconds;    /* RLIMIT_CPU; 0 = none */
+        unsigned threads;      /* llama: -t, 1..256 */
+        uint32_t context;      /* llama: -c, 128..1048576 */
+        unsigned slots;        /* llama: --parallel 1..16 */
+        uint64_t memory_bytes; /* RLIMIT_AS/DATA of the worker; 0 = none */
+        uint64_t cpu_seconds;  /* RLIMIT_CPU; 0 = none */
 };
 struct launcher_worker {
         uint32_t id;
-        int pid_fd;              /* becomes readable when the worker has ended; owned by the caller */
-        char socket_path[108];   /* llama: where it will listen */
+        int pid_fd;            /* becomes readable when the worker has ended; owned by the caller */
+        char socket_path[108]; /* llama: where it will listen */
 };
 /* Thread-safe. 0 and *ret, or negative errno. */
-SAI_NODISCARD int launcher_spawn(struct launcher *l, const struct launcher_request *q, struct launcher_worker *ret);
+SAI_NODISCARD int launcher_spawn(struct launcher *l, const struct launcher_request *q,
+                                 struct launcher_worker *ret);
 /* SIGKILL, reap, remove the socket folder. *ret_status (may be NULL): wait status. */
 int launcher_kill(struct launcher *l, uint32_t id, int *ret_status);
 /* Non-blocking: 1 and *ret_status when it has ended by itself (reaped), 0 when it runs. */

@@ -50,5 +50,5 @@ struct sandbox_report {
  * threads exist. 0 and *ret, or negative errno and *reterr; on failure the process is half locked: exit. */
 SAI_NODISCARD int sandbox_enter(const struct sandbox_profile *profile, struct sandbox_report *ret, struct fault *reterr);
 /* Appends a seccomp BPF program for another process (bwrap --seccomp FD): kill everything but `calls`; socket() for
- * AF_UNIX only; clone for threads only. Written to a new memfd positioned at 0, which the caller owns. */
+ * AF_UNIX only; clone for threads only; open and openat for reading only. Written to a new memfd positioned at 0, which the caller owns. */
 SAI_NODISCARD int sandbox_export_filter(const char *const *calls, int *ret_fd, struct fault *reterr);

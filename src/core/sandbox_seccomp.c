@@ -1,5 +1,6 @@
 #include "core/sandbox_parts.h"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/prctl.h>
 #include <sched.h>
@@ -288,17 +289,24 @@ int sandbox_seccomp(const struct sandbox_profile *profile, struct fault *reterr)
         return r < 0 ? filter_fault(reterr, r, "the kernel refuses the filter") : 0;
 }
 
-/* In exported filters, socket() and clone() are allowed in their harmless forms only, when they are named at all. */
+/* Calls that exported filters allow in their harmless form only, when they are named at all. What is open for
+ * reading could else be opened anew for writing through /proc/self/fd. */
+static const struct {
+        const char *name;
+        int call;
+        struct scmp_arg_cmp compare;
+} tamed[] = {
+        {"clone", SCMP_SYS(clone),
+         SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD_ALL | CLONE_NEW_ALL, CLONE_THREAD_ALL)},
+        {"socket", SCMP_SYS(socket), SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX)},
+        {"open", SCMP_SYS(open), SCMP_A1_32(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+        {"openat", SCMP_SYS(openat), SCMP_A2_32(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)},
+};
+
 static int allow_exported(scmp_filter_ctx c, const char *name, struct fault *reterr) {
-        bool is_clone = strcmp(name, "clone") == 0;
-
-        for (size_t i = 0; i < ARRAY_SIZE(argument_rules); i++) {
-                const struct argument_rule *a = &argument_rules[i];
-
-                if ((is_clone && a->call == SCMP_SYS(clone)) ||
-                    (strcmp(name, "socket") == 0 && a->call == SCMP_SYS(socket)))
-                        return allow_when(c, a->call, &a->compare, reterr);
-        }
+        for (size_t i = 0; i < ARRAY_SIZE(tamed); i++)
+                if (strcmp(name, tamed[i].name) == 0)
+                        return allow_when(c, tamed[i].call, &tamed[i].compare, reterr);
         return strcmp(name, "clone3") == 0 ? 0 : allow_name(c, name, reterr);
 }
 
