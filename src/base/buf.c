@@ -101,9 +101,9 @@ int buf_printf(struct buf *b, const char *format, ...) {
 
 /* Code points that change how a terminal or browser shows the text around them. */
 static bool code_point_is_deceptive(uint32_t c) {
-        return c < 0x20 || c == 0x7f || (c >= 0x80 && c < 0xa0) || c == 0xad || (c >= 0x200b && c <= 0x200f) ||
-               (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || c == 0x061c ||
-               (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
+        return c < 0x20 || c == 0x7f || (c >= 0x80 && c < 0xa0) || c == 0xad ||
+               (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+               c == 0xfeff || c == 0x061c || (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff);
 }
 
 int buf_append_escaped(struct buf *b, struct view v, size_t most) {
@@ -120,7 +120,8 @@ int buf_append_escaped(struct buf *b, struct view v, size_t most) {
                         r = buf_printf(b, "\\x%02x", (unsigned)(unsigned char)v.p[i]);
                         len = 1;
                 } else if (code_point_is_deceptive(c))
-                        r = c < 0x80 ? buf_printf(b, "\\x%02x", (unsigned)c) : buf_printf(b, "\\u{%x}", (unsigned)c);
+                        r = c < 0x80 ? buf_printf(b, "\\x%02x", (unsigned)c)
+                                     : buf_printf(b, "\\u{%x}", (unsigned)c);
                 else
                         r = buf_append(b, v.p + i, len);
                 i += len;

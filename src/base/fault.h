@@ -17,4 +17,5 @@ struct fault {
 
 /* Fills *f (NULL is fine) and returns `code`, so that `return fault_set(...)` reads well. Text from outside must
  * have been escaped (buf_append_escaped); the text is cut to fit. */
-int fault_set(struct fault *f, int code, const char *rule, uint64_t at, const char *format, ...) SAI_PRINTF(5, 6);
+int fault_set(struct fault *f, int code, const char *rule, uint64_t at, const char *format, ...)
+        SAI_PRINTF(5, 6);

@@ -159,5 +159,6 @@ int read_file(const char *path, size_t max, struct buf *ret_content) {
 
 bool file_name_is_safe(struct view name) {
         return name.n > 0 && name.n <= 255 && view_find_char(name, '/') == SIZE_MAX &&
-               view_find_char(name, '\0') == SIZE_MAX && !view_eq(name, VIEW(".")) && !view_eq(name, VIEW(".."));
+               view_find_char(name, '\0') == SIZE_MAX && !view_eq(name, VIEW(".")) &&
+               !view_eq(name, VIEW(".."));
 }

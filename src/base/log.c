@@ -51,7 +51,9 @@ void log_line(enum log_level level, const char *event, const char *format, ...) 
         clock_format(clock_real_usec(), stamp);
         r = buf_append_escaped(&safe, buf_view(&text), LOG_TEXT_MAX);
         if (r >= 0)
-                r = buf_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\",\"message\":\"",
+                r = buf_printf(&line,
+                               "{\"time\":\"%s\",\"level\":\"%s\",\"program\":\"%s\",\"event\":\"%s\","
+                               "\"message\":\"",
                                stamp, names[level], program, event);
         if (r >= 0)
                 r = append_json_text(&line, buf_view(&safe));

@@ -31,7 +31,8 @@ size_t utf8_decode(struct view v, uint32_t *ret_code_point) {
                         return 0;
                 c = c << 6 | (b[i] & 0x3fU);
         }
-        if ((need == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) || (need == 4 && (c < 0x10000 || c > 0x10ffff)))
+        if ((need == 3 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
+            (need == 4 && (c < 0x10000 || c > 0x10ffff)))
                 return 0;
         *ret_code_point = c;
         return need;

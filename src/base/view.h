@@ -9,10 +9,11 @@ struct view {
         size_t n;
 };
 
-#define VIEW_NULL     ((struct view){NULL, 0})
-#define VIEW(lit)     ((struct view){(lit), sizeof(lit) - 1})           /* string literals only */
-#define VIEW_INIT(lit) {(lit), sizeof(lit) - 1}                         /* for static tables */
-#define VIEW_ARG(v)   (int)MIN_OF((v).n, (size_t)4096), (v).p           /* for "%.*s"; callers escape hostile text */
+#define VIEW_NULL ((struct view){NULL, 0})
+#define VIEW(lit) ((struct view){(lit), sizeof(lit) - 1}) /* string literals only */
+#define VIEW_INIT(lit)                                                                                       \
+        { (lit), sizeof(lit) - 1 }                          /* for static tables */
+#define VIEW_ARG(v) (int)MIN_OF((v).n, (size_t)4096), (v).p /* for "%.*s"; callers escape hostile text */
 
 static inline struct view view_of(const char *s) {
         return (struct view){s, s ? strlen(s) : 0};
