@@ -164,7 +164,7 @@ static int check_choices(const struct check *k, const struct json *schema, const
                       buf_str(&listed));
 }
 
-/* <0, 0, >0; exact for integers of any sign. */
+/* <0, 0, >0; exact for integers of any sign, as doubles for others. */
 static int compare_numbers(const struct json *a, const struct json *b) {
         if (a->is_integer && b->is_integer) {
                 bool a_below = a->is_negative && a->integer > 0, b_below = b->is_negative && b->integer > 0;
