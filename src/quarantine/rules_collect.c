@@ -1,0 +1,108 @@
+#include "base/file.h"
+#include "quarantine/scan_pass.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+struct names {
+        char *list[RULES_FILES_MAX];
+        size_t n;
+};
+
+static void names_donep(struct names *l) {
+        for (size_t i = 0; i < l->n; i++)
+                free(l->list[i]);
+}
+
+static void closedirp(DIR **d) {
+        if (*d)
+                (void)closedir(*d);
+}
+
+static int compare_names(const void *a, const void *b) {
+        return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int list_names(int dir_fd, struct names *l) {
+        _cleanup_(closedirp) DIR *d = NULL;
+        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return negative_errno();
+        d = fdopendir(fd);
+        if (!d) {
+                int r = negative_errno();
+
+                close_fd(fd);
+                return r;
+        }
+        for (;;) {
+                struct dirent *e;
+
+                errno = 0;
+                e = readdir(d);
+                if (!e)
+                        return errno ? negative_errno() : 0;
+                if (e->d_name[0] == '.' || !view_ends(view_of(e->d_name), VIEW(".yar")))
+                        continue;
+                if (l->n == RULES_FILES_MAX)
+                        return -E2BIG;
+                l->list[l->n] = view_dup(view_of(e->d_name));
+                if (!l->list[l->n])
+                        return -ENOMEM;
+                l->n++;
+        }
+}
+
+static int append_file(int dir_fd, const char *name, struct buf *out) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(RULES_TEXT_MAX);
+        uint32_t head[2];
+        int r;
+
+        r = read_file_beneath(dir_fd, name, RULES_TEXT_MAX, &text);
+        if (r < 0)
+                return r;
+        head[0] = (uint32_t)strlen(name);
+        head[1] = (uint32_t)text.n;
+        r = buf_append(out, head, sizeof head);
+        if (r >= 0)
+                r = buf_append_str(out, name);
+        return r < 0 ? r : buf_append_view(out, buf_view(&text));
+}
+
+static int seal(struct view content, int *ret_fd) {
+        _cleanup_(closep) int fd = memfd_create("scan-rules", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        int r;
+
+        if (fd < 0)
+                return negative_errno();
+        r = write_all(fd, content.p, content.n);
+        if (r < 0)
+                return r;
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+                return negative_errno();
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int scan_rules_collect(int dir_fd, int *ret_fd, struct sha256 *ret_digest, struct fault *reterr) {
+        _cleanup_(names_donep) struct names names = {.n = 0};
+        _cleanup_(buf_donep) struct buf all = BUF_INIT(RULES_TEXT_MAX);
+        int r;
+
+        r = list_names(dir_fd, &names);
+        if (r < 0)
+                return fault_set(reterr, r, "RULES-012", 0, "the rule folder can't be listed: %s",
+                                 strerror(-r));
+        if (names.n == 0)
+                return fault_set(reterr, -ENOENT, "RULES-012", 0, "the rule folder holds no *.yar file");
+        qsort(names.list, names.n, sizeof names.list[0], compare_names);
+        for (size_t i = 0; i < names.n; i++) {
+                r = append_file(dir_fd, names.list[i], &all);
+                if (r < 0)
+                        return fault_set(reterr, r, "RULES-012", 0, "%.60s: %s", names.list[i], strerror(-r));
+        }
+        r = sha256_of(buf_view(&all), ret_digest);
+        return r < 0 ? r : seal(buf_view(&all), ret_fd);
+}

@@ -1,0 +1,262 @@
+#include "quarantine/worker_link.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+static const struct {
+        const char *rule, *text;
+} troubles[WORKER_TROUBLE_MAX] = {
+        [WORKER_FINE] = {"", ""},
+        [WORKER_CRASHED] =
+                {"WORKER-001",
+                 "the scan worker ended before it had read the file; the file may be made to break readers"},
+        [WORKER_STUCK] = {"WORKER-002", "the scan worker made no progress within its deadline"},
+        [WORKER_LIED] = {"WORKER-003",
+                         "the scan worker's answer broke the protocol; nothing it said is believed"},
+        [WORKER_FLOODED] = {"WORKER-004",
+                            "the scan worker answered with more than it may; nothing it said is believed"},
+        [WORKER_NOT_READY] = {"WORKER-005", "the scan worker could not prepare itself"},
+};
+
+const char *worker_trouble_rule(enum worker_trouble t) {
+        return troubles[t].rule;
+}
+
+const char *worker_trouble_text(enum worker_trouble t) {
+        return troubles[t].text;
+}
+
+static void trouble(struct worker_link *l, enum worker_trouble t) {
+        if (l->trouble == WORKER_FINE)
+                l->trouble = t;
+}
+
+static int send_begin(struct worker_link *l, const struct worker_link_config *c) {
+        struct worker_order o = {.type = WORKER_BEGIN, .slot = RING_SLOTS, .n = c->size};
+        union {
+                struct cmsghdr head;
+                char space[CMSG_SPACE(sizeof(int))];
+        } control = {0};
+        struct iovec iov = {.iov_base = &o, .iov_len = sizeof o};
+        struct msghdr m = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+        o.name_n = (uint32_t)MIN_OF(c->name.n, (size_t)ARTIFACT_NAME_MAX);
+        if (o.name_n > 0)
+                memcpy(o.name, c->name.p, o.name_n);
+        h->cmsg_level = SOL_SOCKET;
+        h->cmsg_type = SCM_RIGHTS;
+        h->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(h), &c->rules_fd, sizeof(int));
+        return sendmsg(l->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof o ? 0 : negative_errno();
+}
+
+int worker_link_start(const struct worker_link_config *c, struct worker_link *l) {
+        _cleanup_(closep) int ours = -EBADF, theirs = -EBADF;
+        struct launcher_request q = {
+                .kind = LAUNCHER_SCAN_WORKER, .n_fds = 2, .memory_bytes = WORKER_MEMORY_BYTES};
+        int pair[2], r;
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                return negative_errno();
+        ours = pair[0];
+        theirs = pair[1];
+        q.fds[0] = theirs;
+        q.fds[1] = c->ring->fd;
+        q.cpu_seconds = WORKER_CPU_LEAST_SEC + c->size / WORKER_CPU_BYTES;
+        memset(l, 0, sizeof *l);
+        l->sock = -EBADF;
+        l->worker.pid_fd = -EBADF;
+        r = launcher_spawn(c->launcher, &q, &l->worker);
+        if (r < 0)
+                return r;
+        l->launcher = c->launcher;
+        l->sock = TAKE_FD(ours);
+        l->size = c->size;
+        l->stall_usec = c->stall_usec ? c->stall_usec : WORKER_STALL_USEC;
+        l->deadline_usec = clock_monotonic_usec() + (c->start_usec ? c->start_usec : WORKER_START_USEC);
+        if (send_begin(l, c) < 0)
+                trouble(l, WORKER_CRASHED);
+        return 0;
+}
+
+void worker_link_done(struct worker_link *l) {
+        if (!l->launcher)
+                return;
+        (void)launcher_kill(l->launcher, l->worker.id, NULL);
+        l->sock = close_fd(l->sock);
+        l->worker.pid_fd = close_fd(l->worker.pid_fd);
+        l->launcher = NULL;
+}
+
+static void send_order(struct worker_link *l, const struct worker_order *o) {
+        if (l->trouble == WORKER_FINE &&
+            send(l->sock, o, sizeof *o, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof *o)
+                trouble(l, WORKER_CRASHED);
+}
+
+void worker_link_send_slot(struct worker_link *l, uint64_t n) {
+        struct worker_order o = {.type = WORKER_SLOT, .slot = (uint32_t)(l->sent % RING_SLOTS), .n = n};
+
+        if (l->sent == l->taken + 1 || l->sent == 0)
+                l->deadline_usec = clock_monotonic_usec() +
+                                   l->stall_usec; /* it was idle: our delay, not its own */
+        send_order(l, &o);
+        l->sent++;
+}
+
+void worker_link_send_end(struct worker_link *l) {
+        struct worker_order o = {.type = WORKER_END};
+
+        send_order(l, &o);
+        l->phase = WORKER_PHASE_TELLING;
+        l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
+}
+
+/* NUL-terminated within its array, UTF-8, and free of control and direction characters: what escaping leaves as it is. */
+static bool text_is_clean(const char *p, size_t n) {
+        _cleanup_(buf_donep) struct buf again = BUF_INIT(4096);
+        size_t len = strnlen(p, n);
+
+        if (len == n)
+                return false;
+        if (buf_append_escaped(&again, view_make(p, len), n) < 0)
+                return false;
+        return view_eq(buf_view(&again), view_make(p, len));
+}
+
+static bool rule_is_clean(const char rule[FINDING_RULE_MAX]) {
+        size_t n = strnlen(rule, FINDING_RULE_MAX);
+
+        return n >= 3 && n < FINDING_RULE_MAX && rule[0] >= 'A' && rule[0] <= 'Z' &&
+               strspn(rule, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == n;
+}
+
+static bool finding_is_clean(const struct finding *f, uint64_t size) {
+        return (f->stage == 2 || f->stage == 5) && (unsigned)f->severity < FINDING_SEVERITY_MAX &&
+               rule_is_clean(f->rule) && strncmp(f->rule, "WORKER", 6) != 0 &&
+               (f->at == UINT64_MAX || f->at <= size) && text_is_clean(f->tensor, sizeof f->tensor) &&
+               text_is_clean(f->message, sizeof f->message) && f->message[0];
+}
+
+/* A bool from another process may hold any byte; reading it as bool would be undefined. */
+static bool byte_is_bool(const void *p) {
+        return *(const unsigned char *)p <= 1;
+}
+
+static bool summary_is_clean(const struct model_summary *s, uint64_t size) {
+        return (unsigned)s->kind < MODEL_KIND_MAX && s->size == size && byte_is_bool(&s->has_chat_template) &&
+               text_is_clean(s->architecture, sizeof s->architecture) &&
+               text_is_clean(s->name, sizeof s->name) &&
+               text_is_clean(s->quantization, sizeof s->quantization);
+}
+
+static void take_failed(struct worker_link *l, const struct worker_failed *f) {
+        if (l->phase != WORKER_PHASE_STARTING || !text_is_clean(f->text, sizeof f->text)) {
+                trouble(l, WORKER_LIED);
+                return;
+        }
+        (void)snprintf(l->text, sizeof l->text, "%s", f->text);
+        trouble(l, WORKER_NOT_READY);
+}
+
+static void take_taken(struct worker_link *l, const struct worker_taken *t) {
+        if (l->phase == WORKER_PHASE_STARTING || t->slots < l->taken || t->slots >= l->sent) {
+                trouble(l, WORKER_LIED);
+                return;
+        }
+        l->taken = t->slots;
+        l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
+}
+
+static void take_finding(struct worker_link *l, const struct worker_finding *f) {
+        if (l->phase != WORKER_PHASE_TELLING || !finding_is_clean(&f->finding, l->size))
+                trouble(l, WORKER_LIED);
+        else if (l->findings.n == FINDINGS_MAX)
+                trouble(l, WORKER_FLOODED);
+        else
+                collector_put(&l->findings, &f->finding);
+}
+
+static void take_summary(struct worker_link *l, const struct worker_summary *s) {
+        if (l->phase != WORKER_PHASE_TELLING || (l->sent > 0 && l->taken != l->sent - 1) ||
+            !summary_is_clean(&s->summary, l->size)) {
+                trouble(l, WORKER_LIED);
+                return;
+        }
+        l->findings.dropped = s->dropped;
+        l->windows = s->windows;
+        l->summary = s->summary;
+        l->phase = WORKER_PHASE_DONE;
+}
+
+static void take_ready(struct worker_link *l) {
+        if (l->phase != WORKER_PHASE_STARTING) {
+                trouble(l, WORKER_LIED);
+                return;
+        }
+        l->phase = WORKER_PHASE_READING;
+        l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
+}
+
+static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
+        static const size_t sizes[] = {
+                [WORKER_READY - WORKER_READY] = sizeof(struct worker_ready),
+                [WORKER_FAILED - WORKER_READY] = sizeof(struct worker_failed),
+                [WORKER_TAKEN - WORKER_READY] = sizeof(struct worker_taken),
+                [WORKER_FINDING - WORKER_READY] = sizeof(struct worker_finding),
+                [WORKER_SUMMARY - WORKER_READY] = sizeof(struct worker_summary),
+        };
+        uint32_t type = n >= sizeof m->head ? m->head.type : 0;
+
+        if (type < WORKER_READY || type > WORKER_SUMMARY || n != sizes[type - WORKER_READY]) {
+                trouble(l, WORKER_LIED);
+                return;
+        }
+        if (++l->packets > l->size / RING_SLOT_BYTES + FINDINGS_MAX + 16) {
+                trouble(l, WORKER_FLOODED);
+                return;
+        }
+        switch ((enum worker_reply_type)type) {
+        case WORKER_READY:
+                take_ready(l);
+                break;
+        case WORKER_FAILED:
+                take_failed(l, &m->failed);
+                break;
+        case WORKER_TAKEN:
+                take_taken(l, &m->taken);
+                break;
+        case WORKER_FINDING:
+                take_finding(l, &m->finding);
+                break;
+        case WORKER_SUMMARY:
+                take_summary(l, &m->summary);
+                break;
+        }
+}
+
+void worker_link_attend(struct worker_link *l) {
+        while (!worker_link_is_over(l)) {
+                union worker_reply m;
+                ssize_t n = recv(l->sock, &m, sizeof m, MSG_DONTWAIT | MSG_TRUNC);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        break;
+                if (n <= 0)
+                        trouble(l, WORKER_CRASHED);
+                else if ((size_t)n > sizeof m)
+                        trouble(l, WORKER_LIED);
+                else
+                        take(l, &m, (size_t)n);
+        }
+        if (!worker_link_is_over(l) && clock_monotonic_usec() >= l->deadline_usec)
+                trouble(l, WORKER_STUCK);
+}

@@ -1,0 +1,61 @@
+/* worker_link: quarantine's end of the line to one scan-worker. Everything that comes back is hostile until it is checked
+ * here: size and type of each packet, their order, text, ranges. One fault ends the worker. Not thread-safe. */
+#pragma once
+
+#include "core/launcher.h"
+#include "quarantine/collector.h"
+#include "quarantine/ring.h"
+#include "quarantine/worker_protocol.h"
+
+/* Why a worker's word is not taken. The rule ids are WORKER-001 and on. */
+enum worker_trouble {
+        WORKER_FINE,
+        WORKER_CRASHED,   /* ended by itself or by a signal */
+        WORKER_STUCK,     /* made no progress within its deadline */
+        WORKER_LIED,      /* broke the protocol */
+        WORKER_FLOODED,   /* more findings or packets than allowed */
+        WORKER_NOT_READY, /* could not load its rules or lock itself */
+        WORKER_TROUBLE_MAX,
+};
+const char *worker_trouble_rule(enum worker_trouble t); /* "WORKER-001" */
+const char *worker_trouble_text(enum worker_trouble t);
+
+enum worker_phase { WORKER_PHASE_STARTING, WORKER_PHASE_READING, WORKER_PHASE_TELLING, WORKER_PHASE_DONE };
+
+struct worker_link {
+        struct launcher *launcher;
+        struct launcher_worker worker;
+        int sock;
+        enum worker_phase phase;
+        uint64_t size;          /* of the artifact */
+        uint64_t sent, taken;   /* slots */
+        uint64_t deadline_usec; /* monotonic; moved on by progress */
+        uint64_t stall_usec;
+        enum worker_trouble trouble;
+        char text[WORKER_TEXT_MAX]; /* of WORKER_NOT_READY, escaped */
+        struct collector findings;
+        uint64_t packets;
+        uint64_t windows;
+        struct model_summary summary; /* when phase is DONE */
+};
+
+struct worker_link_config {
+        struct launcher *launcher;
+        int rules_fd;
+        const struct ring *ring;
+        uint64_t size;
+        struct view name;
+        uint64_t start_usec, stall_usec; /* 0: the limits */
+};
+
+/* Starts the worker and sends BEGIN. Negative: it could not be started at all (then nothing is to be freed). */
+SAI_NODISCARD int worker_link_start(const struct worker_link_config *config, struct worker_link *l);
+void worker_link_done(struct worker_link *l); /* kills it */
+/* Orders; a failure shows as trouble. */
+void worker_link_send_slot(struct worker_link *l, uint64_t n);
+void worker_link_send_end(struct worker_link *l);
+/* Takes what has come in (`readable`: poll said so) and looks at deadline and pulse. */
+void worker_link_attend(struct worker_link *l);
+static inline bool worker_link_is_over(const struct worker_link *l) {
+        return l->trouble != WORKER_FINE || l->phase == WORKER_PHASE_DONE;
+}

@@ -1,0 +1,67 @@
+/* worker_protocol: what quarantine and its scan-worker say to each other, over a SOCK_SEQPACKET pair. One fixed
+ * structure a packet, host byte order (both are built from this file). Orders are trusted; replies are hostile and
+ * are checked field by field in worker_link.c.
+ *
+ *   quarantine                              scan-worker
+ *   BEGIN (+ descriptor of the rules)  →
+ *                                      ←    READY, or FAILED with a text (then it ends)
+ *   SLOT  slot, n bytes                →    (reads them from the ring)
+ *                                      ←    TAKEN count of slots that may be overwritten
+ *   END                                →
+ *                                      ←    FINDING …, SUMMARY, end of file
+ */
+#pragma once
+
+#include "model/scan.h"
+#include "quarantine/limits.h"
+
+#define WORKER_CONTROL_FD 3
+#define WORKER_RING_FD    4
+#define WORKER_TEXT_MAX   400
+
+enum worker_order_type { WORKER_BEGIN = 0x51, WORKER_SLOT, WORKER_END };
+
+struct worker_order {
+        uint32_t type;
+        uint32_t slot;
+        uint64_t n; /* BEGIN: size of the artifact; SLOT: bytes in the slot (all but the last are full) */
+        uint32_t name_n;
+        char name[ARTIFACT_NAME_MAX + 1]; /* BEGIN */
+};
+
+enum worker_reply_type { WORKER_READY = 0xa1, WORKER_FAILED, WORKER_TAKEN, WORKER_FINDING, WORKER_SUMMARY };
+
+struct worker_reply_head {
+        uint32_t type;
+        uint32_t reserved;
+};
+struct worker_ready {
+        struct worker_reply_head head;
+        uint64_t rules;
+};
+struct worker_failed {
+        struct worker_reply_head head;
+        char text[WORKER_TEXT_MAX];
+};
+struct worker_taken {
+        struct worker_reply_head head;
+        uint64_t slots; /* running total */
+};
+struct worker_finding {
+        struct worker_reply_head head;
+        struct finding finding;
+};
+struct worker_summary {
+        struct worker_reply_head head;
+        uint64_t dropped; /* findings past FINDINGS_MAX */
+        uint64_t windows; /* looked at by YARA */
+        struct model_summary summary;
+};
+union worker_reply {
+        struct worker_reply_head head;
+        struct worker_ready ready;
+        struct worker_failed failed;
+        struct worker_taken taken;
+        struct worker_finding finding;
+        struct worker_summary summary;
+};
