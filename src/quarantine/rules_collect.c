@@ -1,59 +1,9 @@
 #include "base/file.h"
+#include "quarantine/names.h"
 #include "quarantine/scan_pass.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
-
-struct names {
-        char *list[RULES_FILES_MAX];
-        size_t n;
-};
-
-static void names_donep(struct names *l) {
-        for (size_t i = 0; i < l->n; i++)
-                free(l->list[i]);
-}
-
-static void closedirp(DIR **d) {
-        if (*d)
-                (void)closedir(*d);
-}
-
-static int compare_names(const void *a, const void *b) {
-        return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static int list_names(int dir_fd, struct names *l) {
-        _cleanup_(closedirp) DIR *d = NULL;
-        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-                return negative_errno();
-        d = fdopendir(fd);
-        if (!d) {
-                int r = negative_errno();
-
-                close_fd(fd);
-                return r;
-        }
-        for (;;) {
-                struct dirent *e;
-
-                errno = 0;
-                e = readdir(d);
-                if (!e)
-                        return errno ? negative_errno() : 0;
-                if (e->d_name[0] == '.' || !view_ends(view_of(e->d_name), VIEW(".yar")))
-                        continue;
-                if (l->n == RULES_FILES_MAX)
-                        return -E2BIG;
-                l->list[l->n] = view_dup(view_of(e->d_name));
-                if (!l->list[l->n])
-                        return -ENOMEM;
-                l->n++;
-        }
-}
 
 static int append_file(int dir_fd, const char *name, struct buf *out) {
         _cleanup_(buf_donep) struct buf text = BUF_INIT(RULES_TEXT_MAX);
@@ -91,7 +41,7 @@ int scan_rules_collect(int dir_fd, int *ret_fd, struct sha256 *ret_digest, struc
         _cleanup_(buf_donep) struct buf all = BUF_INIT(RULES_TEXT_MAX);
         int r;
 
-        r = list_names(dir_fd, &names);
+        r = names_list(dir_fd, VIEW(".yar"), &names);
         if (r < 0)
                 return fault_set(reterr, r, "RULES-012", 0, "the rule folder can't be listed: %s",
                                  strerror(-r));
