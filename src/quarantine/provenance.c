@@ -1,0 +1,103 @@
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "quarantine/checks.h"
+
+static struct view trimmed(struct view v) {
+        while (v.n > 0 && (v.p[v.n - 1] == '\n' || v.p[v.n - 1] == '\r' || v.p[v.n - 1] == ' '))
+                v.n--;
+        return v;
+}
+
+/* As `cosign sign-blob` writes it (base64), or the raw signature. */
+static int decode_signature(struct view text, struct buf *out) {
+        struct view t = trimmed(text);
+
+        if (t.n == 0)
+                return -EBADMSG;
+        if (utf8_first_fault(t) == SIZE_MAX && base64_decode(t, out) >= 0)
+                return 0;
+        buf_clear(out);
+        return buf_append_view(out, text);
+}
+
+/* The whole file, bound to the digest of the pass. NULL in *ret_message->p when it is too long. */
+static int read_message(const struct artifact *a, const struct sha256 *digest, struct buf *message) {
+        struct sha256 again;
+        int r;
+
+        if (a->size > ED25519_BYTES_MAX)
+                return -EFBIG;
+        r = buf_reserve(message, (size_t)a->size);
+        if (r >= 0)
+                r = pread_all(a->fd, message->p, (size_t)a->size, 0);
+        if (r < 0)
+                return r;
+        message->n = (size_t)a->size;
+        r = sha256_of(buf_view(message), &again);
+        if (r < 0)
+                return r;
+        return memcmp(&again, digest, sizeof again) == 0 ? 0 : -ESTALE;
+}
+
+/* 1 = this key made it, 0 = no, -EFBIG = would need more memory than allowed, other negative = could not be decided. */
+static int try_key(const struct trusted_key *k, const struct artifact *a, const struct sha256 *digest, struct view signature,
+                   struct buf *message) {
+        int r;
+
+        r = public_key_verify_digest(k->key, digest->b, signature);
+        if (r != -EOPNOTSUPP)
+                return r;
+        if (!message->p) {
+                r = read_message(a, digest, message);
+                if (r < 0)
+                        return r;
+        }
+        return public_key_verify(k->key, buf_view(message), signature);
+}
+
+static int say_unsigned(bool required, struct stage *s) {
+        return required ? stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-003",
+                                    "nobody signed this file, and policy.yaml requires a signature of a trusted key")
+                        : stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-002",
+                                    "nobody signed this file; policy.yaml allows unsigned files from this source");
+}
+
+static int check_signature(const struct policy *p, const struct artifact *a, const struct sha256 *digest, struct view signature,
+                           struct stage *s) {
+        _cleanup_(buf_donep) struct buf message = BUF_INIT((size_t)ED25519_BYTES_MAX + 1);
+        bool too_long = false;
+
+        for (size_t i = 0; i < p->n_keys; i++) {
+                int r = try_key(&p->keys[i], a, digest, signature, &message);
+
+                if (r == 1)
+                        return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001", "signed by %.40s, key %.64s",
+                                         p->keys[i].name, p->keys[i].id);
+                if (r == -ENOMEM || r == -EIO || r == -ESTALE)
+                        return r;
+                too_long |= r == -EFBIG;
+        }
+        if (too_long)
+                return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-006",
+                                 "Ed25519 signatures are checked over files of at most %llu bytes; sign this one with ECDSA P-256",
+                                 (unsigned long long)ED25519_BYTES_MAX);
+        return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-004",
+                         "the signature fits none of the trusted keys, or the file was changed after it was signed");
+}
+
+int check_provenance(const struct policy *p, const struct artifact *a, const struct sha256 *digest, struct stage *s) {
+        _cleanup_(buf_donep) struct buf signature = BUF_INIT(SIGNATURE_BYTES_MAX);
+
+        bool required = a->source == SOURCE_URL ? p->url_signed : p->local_signed;
+
+        if (!a->signature.p)
+                return say_unsigned(required, s);
+        if (p->n_keys == 0) /* nothing to check it with: it proves nothing, and is no reason to refuse either */
+                return stage_say(s, STAGE_PROVENANCE, required ? FINDING_REJECT : FINDING_WARNING, "PROVENANCE-007",
+                                 "the file comes with a signature, but policy.yaml names no trusted key; it counts as unsigned");
+        if (a->signature.n > SIGNATURE_BYTES_MAX || decode_signature(a->signature, &signature) < 0)
+                return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-005",
+                                 "the detached signature is empty or longer than %d bytes", SIGNATURE_BYTES_MAX);
+        return check_signature(p, a, digest, buf_view(&signature), s);
+}
