@@ -8,7 +8,7 @@ const char *source_kind_name(enum source_kind s); /* "local" … */
 SAI_NODISCARD int source_kind_from(struct view name, enum source_kind *ret);
 
 struct artifact {
-        int fd;           /* borrowed; read with pread only */
+        int fd; /* borrowed; read with pread only */
         uint64_t size;
         struct view name; /* as it came: may hold any byte */
         enum source_kind source;

@@ -23,14 +23,17 @@ struct behaviour_watch {
 
 /* Fills *s (settled). 0, -ECANCELED, -ENOMEM, or another negative errno when the test could not be set up. */
 SAI_NODISCARD int behaviour_test(const struct behaviour *b, const struct policy *p, const struct artifact *a,
-                                 const struct model_summary *summary, const struct behaviour_watch *watch, struct stage *s);
+                                 const struct model_summary *summary, const struct behaviour_watch *watch,
+                                 struct stage *s);
 
 /* What came of the prompts, and the verdict over it. Pure, so that the thresholds can be tested at n and n + 1. */
 struct behaviour_counts {
-        unsigned weight, complied_weight_percent; /* sum of weights of harmful prompts; sum of weight * risk */
+        unsigned weight,
+                complied_weight_percent; /* sum of weights of harmful prompts; sum of weight * risk */
         unsigned harmful, refused, complied, empty, babble;
         unsigned controls, controls_refused, controls_odd, critical;
         unsigned timeouts, crashes, asked;
 };
 /* True when the test counts as finished; the findings are put into *s. */
-SAI_NODISCARD int behaviour_conclude(const struct policy *p, const struct behaviour_counts *c, struct stage *s);
+SAI_NODISCARD int behaviour_conclude(const struct policy *p, const struct behaviour_counts *c,
+                                     struct stage *s);

@@ -9,9 +9,9 @@
 
 SAI_NODISCARD int check_source(const struct policy *p, const struct artifact *a, struct stage *s);
 SAI_NODISCARD int check_format(const struct policy *p, const struct model_summary *summary, struct stage *s);
-SAI_NODISCARD int check_integrity(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
-                                  struct stage *s);
+SAI_NODISCARD int check_integrity(const struct policy *p, const struct artifact *a,
+                                  const struct sha256 *digest, struct stage *s);
 /* Ed25519 signs the message itself: files up to ED25519_BYTES_MAX are read a second time for it, and only when a signature
  * and an Ed25519 key are there. ECDSA uses the digest of the pass. */
-SAI_NODISCARD int check_provenance(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
-                                   struct stage *s);
+SAI_NODISCARD int check_provenance(const struct policy *p, const struct artifact *a,
+                                   const struct sha256 *digest, struct stage *s);

@@ -5,10 +5,10 @@
 
 #include <poll.h>
 
-#define STEP_USEC         (UINT64_C(50) * USEC_PER_MSEC)
-#define READ_STEP_USEC    (UINT64_C(500) * USEC_PER_MSEC)
-#define EVENT_BYTES_MAX   ((size_t)256 << 10)
-#define STREAM_BYTES_MAX  ((size_t)4 << 20) /* of one answer, framing included */
+#define STEP_USEC        (UINT64_C(50) * USEC_PER_MSEC)
+#define READ_STEP_USEC   (UINT64_C(500) * USEC_PER_MSEC)
+#define EVENT_BYTES_MAX  ((size_t)256 << 10)
+#define STREAM_BYTES_MAX ((size_t)4 << 20) /* of one answer, framing included */
 
 static bool go_on(bool (*ask)(void *), void *userdata) {
         return !ask || ask(userdata);
@@ -46,7 +46,8 @@ static bool is_healthy(struct llama_session *s) {
 
         if (access(s->worker.socket_path, F_OK) < 0)
                 return false;
-        return http_call(s->client, "GET", "/health", NULL, VIEW_NULL, 2 * USEC_PER_SEC, 4096, &a) == 0 && a.status == 200;
+        return http_call(s->client, "GET", "/health", NULL, VIEW_NULL, 2 * USEC_PER_SEC, 4096, &a) == 0 &&
+               a.status == 200;
 }
 
 static void pause_usec(uint64_t usec) {
@@ -143,7 +144,8 @@ static int take_event(struct view data, struct llama_answer *a) {
         a->thought |= json_get_view(delta, "reasoning_content", VIEW_NULL).n > 0;
         a->pieces += delta != NULL;
         if (json_get_typed(delta, "tool_calls", JSON_ARRAY))
-                text = VIEW("<tool_call>"); /* the server took it out of the text; the judge wants to see it */
+                text = VIEW(
+                        "<tool_call>"); /* the server took it out of the text; the judge wants to see it */
         if (text.n > 0 && buf_append_view(&a->text, text) < 0)
                 return 1; /* enough to judge */
         return 0;
@@ -214,8 +216,8 @@ int llama_session_ask(struct llama_session *s, const struct llama_question *q, s
         if (r < 0)
                 return r;
         a->end = LLAMA_BROKEN;
-        r = http_open(s->client, "POST", "/v1/chat/completions", "application/json", buf_view(&body), q->timeout_usec, &in,
-                      &status);
+        r = http_open(s->client, "POST", "/v1/chat/completions", "application/json", buf_view(&body),
+                      q->timeout_usec, &in, &status);
         if (r == -ENOMEM)
                 return r;
         if (r == -ETIMEDOUT)
@@ -226,7 +228,8 @@ int llama_session_ask(struct llama_session *s, const struct llama_question *q, s
                         return r;
         }
         if (a->end == LLAMA_BROKEN)
-                pause_usec(STEP_USEC); /* a process that died is reaped a moment later than its socket closes */
+                pause_usec(
+                        STEP_USEC); /* a process that died is reaped a moment later than its socket closes */
         if (!llama_session_is_alive(s))
                 a->end = LLAMA_DIED;
         return 0;

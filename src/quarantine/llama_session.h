@@ -25,7 +25,8 @@ struct llama_start {
 };
 
 /* 0 when it listens. -ENOENT: there is no worker root. -ECHILD: it ended while loading (*ret_status). -ETIMEDOUT. */
-SAI_NODISCARD int llama_session_start(const struct llama_start *start, struct llama_session *ret, int *ret_status);
+SAI_NODISCARD int llama_session_start(const struct llama_start *start, struct llama_session *ret,
+                                      int *ret_status);
 void llama_session_done(struct llama_session *s);
 static inline void llama_session_donep(struct llama_session *s) {
         llama_session_done(s);
@@ -47,4 +48,5 @@ struct llama_answer {
         enum llama_end end;
 };
 /* 0 and *answer whatever the model did; -ECANCELED, -ENOMEM. */
-SAI_NODISCARD int llama_session_ask(struct llama_session *s, const struct llama_question *q, struct llama_answer *answer);
+SAI_NODISCARD int llama_session_ask(struct llama_session *s, const struct llama_question *q,
+                                    struct llama_answer *answer);

@@ -17,8 +17,8 @@ void pipeline_name_scanner(struct pipeline *p, const struct sha256 *rules, const
 
         sha256_hex(rules, hex_rules);
         sha256_hex(prompts, hex_prompts);
-        (void)snprintf(p->scanner, sizeof p->scanner, "secai-scan/%s rules/%.12s prompts/%.12s", SAI_VERSION, hex_rules,
-                       hex_prompts);
+        (void)snprintf(p->scanner, sizeof p->scanner, "secai-scan/%s rules/%.12s prompts/%.12s", SAI_VERSION,
+                       hex_rules, hex_prompts);
 }
 
 static bool tell_progress(const struct run *r, unsigned stage, uint64_t bytes) {
@@ -40,7 +40,8 @@ static int copy_findings(struct verdict *v, const struct collector *c) {
                 r = stage_put(&v->stages[c->list[i].stage], &c->list[i]);
         if (r >= 0 && c->dropped > 0)
                 r = stage_say(&v->stages[STAGE_STATIC], STAGE_STATIC, FINDING_WARNING, "SCAN-002",
-                              "%llu further findings are not listed; none of them is graver", (unsigned long long)c->dropped);
+                              "%llu further findings are not listed; none of them is graver",
+                              (unsigned long long)c->dropped);
         return r;
 }
 
@@ -124,13 +125,17 @@ static int run_diffusion(struct run *run) {
         if (s->status != STAGE_NOT_RUN)
                 return 0;
         s->status = STAGE_NOT_APPLICABLE;
-        return stage_say(s, STAGE_DIFFUSION, FINDING_INFO, "DIFFUSION-000", "this is a single file, not an image model's folder");
+        return stage_say(s, STAGE_DIFFUSION, FINDING_INFO, "DIFFUSION-000",
+                         "this is a single file, not an image model's folder");
 }
 
 static int mark_left_out(struct run *run) {
         for (unsigned i = run->last + 1; i <= STAGES; i++) {
-                int r = stage_say(&run->v->stages[i], i, FINDING_INFO, "SCAN-001",
-                                  "left out on request: only stages 1 to %u were asked for", run->last);
+                int r;
+
+                stage_done(&run->v->stages[i]);
+                r = stage_say(&run->v->stages[i], i, FINDING_INFO, "SCAN-001",
+                              "left out on request: only stages 1 to %u were asked for", run->last);
 
                 if (r < 0)
                         return r;
@@ -153,8 +158,8 @@ static int name_artifact(struct run *run) {
         return 0;
 }
 
-int pipeline_run(const struct pipeline *p, const struct artifact *a, unsigned last, const struct pipeline_watch *watch,
-                 struct verdict *v, enum worker_trouble *ret_trouble) {
+int pipeline_run(const struct pipeline *p, const struct artifact *a, unsigned last,
+                 const struct pipeline_watch *watch, struct verdict *v, enum worker_trouble *ret_trouble) {
         struct run run = {.p = p, .a = a, .watch = watch, .v = v, .last = last};
         int r;
 
@@ -162,11 +167,13 @@ int pipeline_run(const struct pipeline *p, const struct artifact *a, unsigned la
         r = name_artifact(&run);
         if (r >= 0 && !v->is_known)
                 r = run_pass(&run, ret_trouble);
+        if (r >= 0)
+                r = mark_left_out(&run);
         if (r < 0 || verdict_is_reject(v))
                 return r;
         if (last >= STAGE_BEHAVIOUR && v->stages[STAGE_BEHAVIOUR].status == STAGE_NOT_RUN)
                 r = run_behaviour(&run);
         if (r >= 0 && last >= STAGE_DIFFUSION)
                 r = run_diffusion(&run);
-        return r < 0 ? r : mark_left_out(&run);
+        return r;
 }

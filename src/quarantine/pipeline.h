@@ -26,4 +26,5 @@ struct pipeline_watch {
  * finished (v->is_known) are kept. 0 and *v filled: see verdict_is_pass; *ret_trouble tells of a worker in trouble (its
  * stage 2 failed then). Negative: I/O, no memory, -ECANCELED, -ESTALE (the file changed). */
 SAI_NODISCARD int pipeline_run(const struct pipeline *p, const struct artifact *a, unsigned last,
-                               const struct pipeline_watch *watch, struct verdict *v, enum worker_trouble *ret_trouble);
+                               const struct pipeline_watch *watch, struct verdict *v,
+                               enum worker_trouble *ret_trouble);

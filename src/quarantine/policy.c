@@ -6,8 +6,8 @@
 #include <fcntl.h>
 
 /* Reads, adds to the running digest, and checks one file. */
-static int load(int dir_fd, const char *path, const char *schema, struct digest *digest, struct json_document **ret,
-                struct fault *reterr) {
+static int load(int dir_fd, const char *path, const char *schema, struct digest *digest,
+                struct json_document **ret, struct fault *reterr) {
         _cleanup_(buf_donep) struct buf text = BUF_INIT(CONFIG_FILE_MAX);
         uint64_t n;
         int r;
@@ -61,7 +61,8 @@ static void read_behaviour(const struct json *o, struct policy *p) {
         p->prompt_usec = small(o, "prompt_timeout_seconds", 60, 600) * USEC_PER_SEC;
 }
 
-static int read_key(struct policy *p, int keys_dir, struct view name, struct digest *digest, struct fault *reterr) {
+static int read_key(struct policy *p, int keys_dir, struct view name, struct digest *digest,
+                    struct fault *reterr) {
         struct trusted_key *k = &p->keys[p->n_keys];
         _cleanup_(buf_donep) struct buf pem = BUF_INIT(KEY_FILE_MAX);
         int r;
@@ -69,8 +70,9 @@ static int read_key(struct policy *p, int keys_dir, struct view name, struct dig
         (void)snprintf(k->name, sizeof k->name, "%.*s", (int)MIN_OF(name.n, sizeof k->name - 1), name.p);
         r = read_file_beneath(keys_dir, k->name, KEY_FILE_MAX, &pem);
         if (r < 0)
-                return fault_set(reterr, r, "CONFIG-002", 0, "policy/policy.yaml trusts keys/%.80s, which can't be read: %s",
-                                 k->name, strerror(-r));
+                return fault_set(reterr, r, "CONFIG-002", 0,
+                                 "policy/policy.yaml trusts keys/%.80s, which can't be read: %s", k->name,
+                                 strerror(-r));
         r = public_key_from_pem(buf_view(&pem), &k->key, reterr);
         if (r < 0)
                 return r;
@@ -88,10 +90,13 @@ static int read_keys(struct policy *p, int config_dir, const struct json *list, 
                 return 0;
         dir = open_beneath(config_dir, "keys", O_RDONLY | O_DIRECTORY, 0);
         if (dir < 0)
-                return fault_set(reterr, dir, "CONFIG-002", 0, "policy/policy.yaml names trusted keys, but the folder keys/ can't be opened");
+                return fault_set(
+                        reterr, dir, "CONFIG-002", 0,
+                        "policy/policy.yaml names trusted keys, but the folder keys/ can't be opened");
         for (const struct json *c = list->child; c; c = c->next) {
                 if (p->n_keys == TRUSTED_KEYS_MAX)
-                        return fault_set(reterr, -E2BIG, "CONFIG-002", c->at, "more than %d trusted keys", TRUSTED_KEYS_MAX);
+                        return fault_set(reterr, -E2BIG, "CONFIG-002", c->at, "more than %d trusted keys",
+                                         TRUSTED_KEYS_MAX);
                 r = read_key(p, dir, c->text, digest, reterr);
                 if (r < 0)
                         return r;
@@ -120,7 +125,8 @@ static int read_policy(struct policy *p, int config_dir, struct digest *digest, 
         p->concurrency = MAX_OF(small(limits, "concurrent_scans", 2, CONCURRENCY_MAX), 1U);
         p->max_tries = MAX_OF(small(limits, "max_tries", 3, 10), 1U);
         read_behaviour(json_get_typed(root, "behavioral", JSON_OBJECT), p);
-        return read_keys(p, config_dir, json_get_typed(provenance, "trusted_keys", JSON_ARRAY), digest, reterr);
+        return read_keys(p, config_dir, json_get_typed(provenance, "trusted_keys", JSON_ARRAY), digest,
+                         reterr);
 }
 
 static int read_sources(struct policy *p, int config_dir, struct digest *digest, struct fault *reterr) {
@@ -142,7 +148,8 @@ static int read_sources(struct policy *p, int config_dir, struct digest *digest,
 
                 r = url_parse(json_get_view(c, "url", VIEW_NULL), &p->sources[p->n_sources], &why);
                 if (r < 0)
-                        return fault_set(reterr, r, "CONFIG-003", c->at, "policy/sources.allowlist.yaml:%llu: %.80s",
+                        return fault_set(reterr, r, "CONFIG-003", c->at,
+                                         "policy/sources.allowlist.yaml:%llu: %.80s",
                                          (unsigned long long)c->at, why.text);
                 p->n_sources++;
         }

@@ -39,9 +39,10 @@ static bool id_is_taken(const struct prompt_set *s, const char *id) {
         return false;
 }
 
-static int check_prompt(const struct prompt_set *s, const struct prompt *p, const struct json *o, const char *file,
-                        struct fault *reterr) {
-        if (!p->text || strlen(p->text) > PROMPT_BYTES_MAX || (p->system && strlen(p->system) > PROMPT_BYTES_MAX))
+static int check_prompt(const struct prompt_set *s, const struct prompt *p, const struct json *o,
+                        const char *file, struct fault *reterr) {
+        if (!p->text || strlen(p->text) > PROMPT_BYTES_MAX ||
+            (p->system && strlen(p->system) > PROMPT_BYTES_MAX))
                 return wrong(reterr, file, o, "prompt must be text of at most 4096 bytes");
         if (id_is_taken(s, p->id))
                 return wrong(reterr, file, o, "id is taken by another prompt");
@@ -60,7 +61,8 @@ static int read_prompt(struct prompt_set *s, const struct json *o, const char *c
 
         *p = (struct prompt){.category = category};
         if (json_unknown_member(o, prompt_members))
-                return wrong(reterr, file, json_unknown_member(o, prompt_members), "unknown member of a prompt");
+                return wrong(reterr, file, json_unknown_member(o, prompt_members),
+                             "unknown member of a prompt");
         if (!name_is_good(id, sizeof p->id - 1))
                 return wrong(reterr, file, o, "id must be 1 to 39 characters a-z, 0-9, -");
         if (read_expect(json_get_view(o, "expect", VIEW_NULL), &p->expect) < 0)
@@ -124,7 +126,8 @@ static int read_tree(struct prompt_set *s, const struct json *root, const char *
         return 0;
 }
 
-static int read_one(struct prompt_set *s, int dir_fd, const char *name, struct digest *digest, struct fault *reterr) {
+static int read_one(struct prompt_set *s, int dir_fd, const char *name, struct digest *digest,
+                    struct fault *reterr) {
         _cleanup_(buf_donep) struct buf text = BUF_INIT(PROMPT_FILE_MAX);
         _cleanup_(json_document_freep) struct json_document *doc = NULL;
         struct fault why = FAULT_NONE;
@@ -138,8 +141,8 @@ static int read_one(struct prompt_set *s, int dir_fd, const char *name, struct d
                 return r;
         r = yaml_parse(buf_view(&text), &doc, &why);
         if (r < 0)
-                return fault_set(reterr, r, "PROMPTS-001", why.at, "%.60s:%llu: %.80s", name, (unsigned long long)why.at,
-                                 why.text);
+                return fault_set(reterr, r, "PROMPTS-001", why.at, "%.60s:%llu: %.80s", name,
+                                 (unsigned long long)why.at, why.text);
         return read_tree(s, json_root(doc), name, reterr);
 }
 
@@ -151,11 +154,13 @@ static int check_set(const struct prompt_set *s, struct fault *reterr) {
                 categories += s->list[i].expect != PROMPT_ANSWER &&
                               (i == 0 || s->list[i - 1].category != s->list[i].category);
         }
-        if (s->n - controls < PROMPTS_LEAST || categories < PROMPTS_CATEGORIES_LEAST || controls < PROMPTS_CONTROLS_LEAST)
-                return fault_set(reterr, -EBADMSG, "PROMPTS-002", 0,
-                                 "%zu prompts in %zu categories and %zu controls; at least %d, %d and %d are needed",
-                                 s->n - controls, categories, controls, PROMPTS_LEAST, PROMPTS_CATEGORIES_LEAST,
-                                 PROMPTS_CONTROLS_LEAST);
+        if (s->n - controls < PROMPTS_LEAST || categories < PROMPTS_CATEGORIES_LEAST ||
+            controls < PROMPTS_CONTROLS_LEAST)
+                return fault_set(
+                        reterr, -EBADMSG, "PROMPTS-002", 0,
+                        "%zu prompts in %zu categories and %zu controls; at least %d, %d and %d are needed",
+                        s->n - controls, categories, controls, PROMPTS_LEAST, PROMPTS_CATEGORIES_LEAST,
+                        PROMPTS_CONTROLS_LEAST);
         return 0;
 }
 

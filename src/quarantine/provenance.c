@@ -41,8 +41,8 @@ static int read_message(const struct artifact *a, const struct sha256 *digest, s
 }
 
 /* 1 = this key made it, 0 = no, -EFBIG = would need more memory than allowed, other negative = could not be decided. */
-static int try_key(const struct trusted_key *k, const struct artifact *a, const struct sha256 *digest, struct view signature,
-                   struct buf *message) {
+static int try_key(const struct trusted_key *k, const struct artifact *a, const struct sha256 *digest,
+                   struct view signature, struct buf *message) {
         int r;
 
         r = public_key_verify_digest(k->key, digest->b, signature);
@@ -58,13 +58,15 @@ static int try_key(const struct trusted_key *k, const struct artifact *a, const 
 
 static int say_unsigned(bool required, struct stage *s) {
         return required ? stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-003",
-                                    "nobody signed this file, and policy.yaml requires a signature of a trusted key")
+                                    "nobody signed this file, and policy.yaml requires a signature of a "
+                                    "trusted key")
                         : stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-002",
-                                    "nobody signed this file; policy.yaml allows unsigned files from this source");
+                                    "nobody signed this file; policy.yaml allows unsigned files from this "
+                                    "source");
 }
 
-static int check_signature(const struct policy *p, const struct artifact *a, const struct sha256 *digest, struct view signature,
-                           struct stage *s) {
+static int check_signature(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
+                           struct view signature, struct stage *s) {
         _cleanup_(buf_donep) struct buf message = BUF_INIT((size_t)ED25519_BYTES_MAX + 1);
         bool too_long = false;
 
@@ -72,32 +74,39 @@ static int check_signature(const struct policy *p, const struct artifact *a, con
                 int r = try_key(&p->keys[i], a, digest, signature, &message);
 
                 if (r == 1)
-                        return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001", "signed by %.40s, key %.64s",
-                                         p->keys[i].name, p->keys[i].id);
+                        return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
+                                         "signed by %.40s, key %.64s", p->keys[i].name, p->keys[i].id);
                 if (r == -ENOMEM || r == -EIO || r == -ESTALE)
                         return r;
                 too_long |= r == -EFBIG;
         }
         if (too_long)
                 return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-006",
-                                 "Ed25519 signatures are checked over files of at most %llu bytes; sign this one with ECDSA P-256",
+                                 "Ed25519 signatures are checked over files of at most %llu bytes; sign this "
+                                 "one with ECDSA P-256",
                                  (unsigned long long)ED25519_BYTES_MAX);
-        return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-004",
-                         "the signature fits none of the trusted keys, or the file was changed after it was signed");
+        return stage_say(
+                s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-004",
+                "the signature fits none of the trusted keys, or the file was changed after it was signed");
 }
 
-int check_provenance(const struct policy *p, const struct artifact *a, const struct sha256 *digest, struct stage *s) {
+int check_provenance(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
+                     struct stage *s) {
         _cleanup_(buf_donep) struct buf signature = BUF_INIT(SIGNATURE_BYTES_MAX);
 
         bool required = a->source == SOURCE_URL ? p->url_signed : p->local_signed;
 
         if (!a->signature.p)
                 return say_unsigned(required, s);
-        if (p->n_keys == 0) /* nothing to check it with: it proves nothing, and is no reason to refuse either */
-                return stage_say(s, STAGE_PROVENANCE, required ? FINDING_REJECT : FINDING_WARNING, "PROVENANCE-007",
-                                 "the file comes with a signature, but policy.yaml names no trusted key; it counts as unsigned");
+        if (p->n_keys ==
+            0) /* nothing to check it with: it proves nothing, and is no reason to refuse either */
+                return stage_say(s, STAGE_PROVENANCE, required ? FINDING_REJECT : FINDING_WARNING,
+                                 "PROVENANCE-007",
+                                 "the file comes with a signature, but policy.yaml names no trusted key; it "
+                                 "counts as unsigned");
         if (a->signature.n > SIGNATURE_BYTES_MAX || decode_signature(a->signature, &signature) < 0)
                 return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-005",
-                                 "the detached signature is empty or longer than %d bytes", SIGNATURE_BYTES_MAX);
+                                 "the detached signature is empty or longer than %d bytes",
+                                 SIGNATURE_BYTES_MAX);
         return check_signature(p, a, digest, buf_view(&signature), s);
 }

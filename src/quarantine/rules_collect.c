@@ -47,7 +47,6 @@ int scan_rules_collect(int dir_fd, int *ret_fd, struct sha256 *ret_digest, struc
                                  strerror(-r));
         if (names.n == 0)
                 return fault_set(reterr, -ENOENT, "RULES-012", 0, "the rule folder holds no *.yar file");
-        qsort(names.list, names.n, sizeof names.list[0], compare_names);
         for (size_t i = 0; i < names.n; i++) {
                 r = append_file(dir_fd, names.list[i], &all);
                 if (r < 0)

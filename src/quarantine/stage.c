@@ -2,8 +2,9 @@
 
 #include "base/buf.h"
 
-static const char *const names[STAGES + 1] = {"",           "source_policy", "format_gate",     "integrity_check",
-                                              "provenance", "static_scan",   "behavioral_test", "diffusion_scan"};
+static const char *const names[STAGES + 1] = {
+        "",           "source_policy", "format_gate",     "integrity_check",
+        "provenance", "static_scan",   "behavioral_test", "diffusion_scan"};
 static const char *const statuses[STAGE_STATUS_MAX] = {"not_run", "pass", "fail", "not_applicable"};
 
 const char *stage_name(unsigned number) {
@@ -41,7 +42,8 @@ int stage_put(struct stage *s, const struct finding *f) {
         return 0;
 }
 
-int stage_say(struct stage *s, unsigned number, enum finding_severity severity, const char *rule, const char *format, ...) {
+int stage_say(struct stage *s, unsigned number, enum finding_severity severity, const char *rule,
+              const char *format, ...) {
         struct finding f = {.stage = number, .severity = severity, .at = UINT64_MAX};
         va_list ap;
 

@@ -29,8 +29,8 @@ const char *stage_status_name(enum stage_status s);
 void stage_done(struct stage *s);
 /* Adds a finding; past FINDINGS_STORED_MAX lesser ones are dropped. -ENOMEM. */
 SAI_NODISCARD int stage_put(struct stage *s, const struct finding *f);
-SAI_NODISCARD int stage_say(struct stage *s, unsigned number, enum finding_severity severity, const char *rule,
-                            const char *format, ...) SAI_PRINTF(5, 6);
+SAI_NODISCARD int stage_say(struct stage *s, unsigned number, enum finding_severity severity,
+                            const char *rule, const char *format, ...) SAI_PRINTF(5, 6);
 /* PASS, or FAIL when a finding is FINDING_REJECT. */
 void stage_settle(struct stage *s);
 void stage_write(struct json_writer *w, unsigned number, const struct stage *s);

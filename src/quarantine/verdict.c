@@ -84,8 +84,10 @@ static int restore_summary(const struct json *root, const struct json *artifact,
         const struct json *o = json_get_typed(root, "summary", JSON_OBJECT);
         uint64_t kind, version;
 
-        if (json_get_u64(root, "kind", &kind) < 0 || kind >= MODEL_KIND_MAX || json_get_u64(artifact, "size", &s->size) < 0 ||
-            json_get_u64(o, "parameters", &s->parameters) < 0 || json_get_u64(o, "tensors", &s->tensors) < 0 ||
+        if (json_get_u64(root, "kind", &kind) < 0 || kind >= MODEL_KIND_MAX ||
+            json_get_u64(artifact, "size", &s->size) < 0 ||
+            json_get_u64(o, "parameters", &s->parameters) < 0 ||
+            json_get_u64(o, "tensors", &s->tensors) < 0 ||
             json_get_u64(o, "context_length", &s->context_length) < 0 ||
             json_get_u64(o, "format_version", &version) < 0 || version > UINT32_MAX ||
             json_get_u64(root, "non_finite", &s->non_finite) < 0 ||

@@ -1,0 +1,77 @@
+#include "quarantine/report.h"
+
+static const char *const titles[STAGES + 1] = {"",           "Source policy", "Format",    "Integrity",
+                                               "Provenance", "Static scan",   "Behaviour", "Image models"};
+static const char *const words[STAGE_STATUS_MAX] = {"not run", "pass", "FAIL", "does not apply"};
+
+static int write_size(uint64_t n, struct buf *out) {
+        static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+        double v = (double)n;
+        unsigned u = 0;
+
+        while (v >= 1024 && u + 1 < ARRAY_SIZE(units)) {
+                v /= 1024;
+                u++;
+        }
+        return buf_printf(out, u ? "%.1f %s" : "%.0f %s", v, units[u]);
+}
+
+static int write_head(const struct verdict *v, struct buf *out) {
+        char hex[SHA256_HEX_SIZE];
+        int r;
+
+        sha256_hex(&v->sha256, hex);
+        r = buf_printf(out, "%s\n  ", v->name);
+        if (r >= 0)
+                r = write_size(v->summary.size, out);
+        if (r >= 0 && v->is_known)
+                r = buf_printf(out, ", %s", model_kind_title(v->summary.kind));
+        if (r >= 0 && v->summary.architecture[0])
+                r = buf_printf(out, ", %s, %llu tensors, %llu parameters", v->summary.architecture,
+                               (unsigned long long)v->summary.tensors,
+                               (unsigned long long)v->summary.parameters);
+        if (r >= 0 && v->summary.quantization[0])
+                r = buf_printf(out, ", %s", v->summary.quantization);
+        if (r >= 0 && v->is_known)
+                r = buf_printf(out, "\n  sha256 %s", hex);
+        return r < 0 ? r : buf_append_str(out, "\n");
+}
+
+static int write_finding(const struct finding *f, struct buf *out) {
+        int r = buf_printf(out, "      %-7s %-14s %s", finding_severity_name(f->severity), f->rule,
+                           f->message);
+
+        if (r >= 0 && f->tensor[0])
+                r = buf_printf(out, " [%s]", f->tensor);
+        if (r >= 0 && f->at != UINT64_MAX)
+                r = buf_printf(out, " (at byte %llu)", (unsigned long long)f->at);
+        return r < 0 ? r : buf_append_str(out, "\n");
+}
+
+static int write_stage(unsigned number, const struct stage *s, struct buf *out) {
+        int r = buf_printf(out, "  %u %-15s %s", number, titles[number], words[s->status]);
+
+        if (r >= 0 && s->msec > 0)
+                r = buf_printf(out, " (%llu.%02llu s)", (unsigned long long)(s->msec / 1000),
+                               (unsigned long long)(s->msec % 1000 / 10));
+        if (r >= 0)
+                r = buf_append_str(out, "\n");
+        for (size_t i = 0; i < s->n && r >= 0; i++)
+                r = write_finding(&s->findings[i], out);
+        return r;
+}
+
+int report_write(const struct verdict *v, struct buf *out) {
+        int r = write_head(v, out);
+
+        for (unsigned i = 1; i <= STAGES && r >= 0; i++)
+                r = write_stage(i, &v->stages[i], out);
+        if (r < 0)
+                return r;
+        if (verdict_is_pass(v))
+                return v->last_stage == STAGES
+                               ? buf_append_str(out, "  PASS\n")
+                               : buf_printf(out, "  PASS so far: stages 1 to %u\n", v->last_stage);
+        return buf_append_str(out, verdict_is_reject(v) ? "  REJECTED\n"
+                                                        : "  NOT FINISHED: see the stage that did not run\n");
+}

@@ -1,0 +1,302 @@
+#include "quarantine/scan_cli.h"
+
+#include "base/file.h"
+#include "quarantine/report.h"
+#include "quarantine/sandbox.h"
+#include "quarantine/setup.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define FILES_MAX 1024
+
+struct input {
+        const char *path;
+        int fd;
+        uint64_t size;
+        struct buf signature;
+};
+
+struct cli {
+        const char *config, *share, *libexec, *worker_root;
+        unsigned last;
+        bool json;
+        struct input *inputs;
+        size_t n;
+        char socket_dir[64];
+        struct setup setup;
+        bool rejected, broken;
+};
+
+static int usage(FILE *f, int code) {
+        (void)fputs("usage: quarantine --scan [--stages 1-N] [--json] [--config DIR] [--share DIR] "
+                    "[--libexec DIR]\n"
+                    "                         [--worker-root DIR] FILE…\n"
+                    "\n"
+                    "Runs the stages of the quarantine on files, without importing them.\n"
+                    "  --stages 1-5  only what needs no model to run (source, format, integrity, provenance, "
+                    "static scan)\n"
+                    "  --json        one secai.verdict/1 document a line\n"
+                    "Exit code: 0 all passed, 1 at least one was rejected, 2 usage, internal error or not "
+                    "finished.\n",
+                    f);
+        return code;
+}
+
+/* "1-5", "1-7", "7"? Stages build on each other: a range starts at 1. */
+static int read_stages(const char *text, unsigned *ret) {
+        if (strlen(text) != 3 || text[0] != '1' || text[1] != '-' || text[2] < '1' || text[2] > '0' + STAGES)
+                return -EINVAL;
+        *ret = (unsigned)(text[2] - '0');
+        return 0;
+}
+
+static int read_options(int argc, char *argv[], struct cli *c) {
+        enum { SCAN = 256, STAGES_OPTION, JSON, CONFIG, SHARE, LIBEXEC, WORKER_ROOT, HELP };
+        static const struct option options[] = {
+                {"scan", no_argument, NULL, SCAN},
+                {"stages", required_argument, NULL, STAGES_OPTION},
+                {"json", no_argument, NULL, JSON},
+                {"config", required_argument, NULL, CONFIG},
+                {"share", required_argument, NULL, SHARE},
+                {"libexec", required_argument, NULL, LIBEXEC},
+                {"worker-root", required_argument, NULL, WORKER_ROOT},
+                {"help", no_argument, NULL, HELP},
+                {0},
+        };
+        int o;
+
+        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (o) {
+                case SCAN:
+                        break;
+                case STAGES_OPTION:
+                        if (read_stages(optarg, &c->last) < 0) {
+                                (void)fprintf(stderr, "quarantine: --stages wants 1-N with N from 1 to %d\n",
+                                              STAGES);
+                                return 2;
+                        }
+                        break;
+                case JSON:
+                        c->json = true;
+                        break;
+                case CONFIG:
+                        c->config = optarg;
+                        break;
+                case SHARE:
+                        c->share = optarg;
+                        break;
+                case LIBEXEC:
+                        c->libexec = optarg;
+                        break;
+                case WORKER_ROOT:
+                        c->worker_root = optarg;
+                        break;
+                case HELP:
+                        return usage(stdout, 0);
+                default:
+                        return usage(stderr, 2);
+                }
+        if (optind >= argc || argc - optind > FILES_MAX)
+                return usage(stderr, 2);
+        return -1;
+}
+
+static int complain(const char *what, int r, const struct fault *why) {
+        (void)fprintf(stderr, "quarantine: %s: %s\n", what, why && why->text[0] ? why->text : strerror(-r));
+        return 2;
+}
+
+static void read_signature(const char *path, struct buf *out) {
+        _cleanup_(buf_donep) struct buf name = BUF_INIT(8192);
+
+        *out = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
+        if (buf_printf(&name, "%s.sig", path) < 0)
+                return;
+        if (read_file(buf_str(&name), SIGNATURE_BYTES_MAX + 1, out) < 0)
+                *out = BUF_INIT(0); /* there is none */
+}
+
+/* Everything is opened before the sandbox closes. O_NONBLOCK: a FIFO must not make us wait. */
+static int open_input(const char *path, struct input *in) {
+        struct stat st;
+
+        in->path = path;
+        in->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (in->fd < 0 || fstat(in->fd, &st) < 0)
+                return complain(path, negative_errno(), NULL);
+        if (!S_ISREG(st.st_mode)) {
+                (void)fprintf(stderr, "quarantine: %s: not a regular file\n", path);
+                return 2;
+        }
+        in->size = (uint64_t)st.st_size;
+        read_signature(path, &in->signature);
+        return 0;
+}
+
+static int open_inputs(struct cli *c, char *argv[], int n) {
+        c->inputs = calloc((size_t)n, sizeof *c->inputs);
+        if (!c->inputs)
+                return complain("memory", -ENOMEM, NULL);
+        for (int i = 0; i < n; i++) {
+                int r = open_input(argv[i], &c->inputs[c->n]);
+
+                if (r != 0)
+                        return r;
+                c->n++;
+        }
+        return 0;
+}
+
+static const char *base_name(const char *path) {
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+static int print(const struct cli *c, const struct verdict *v) {
+        _cleanup_(buf_donep) struct buf out = BUF_INIT((size_t)8 << 20);
+        struct json_writer w = JSON_WRITER(&out);
+        int r;
+
+        if (c->json) {
+                verdict_write(&w, v);
+                r = json_write_end(&w);
+                if (r >= 0)
+                        r = buf_append_char(&out, '\n');
+        } else
+                r = report_write(v, &out);
+        return r < 0 ? r : write_all(STDOUT_FILENO, out.p, out.n);
+}
+
+static int scan_one(struct cli *c, struct input *in) {
+        _cleanup_(verdict_donep) struct verdict v = {0};
+        struct artifact a = {
+                .fd = in->fd, .size = in->size, .name = view_of(base_name(in->path)), .source = SOURCE_LOCAL};
+        enum worker_trouble trouble;
+        int r;
+
+        if (in->signature.n > 0)
+                a.signature = buf_view(&in->signature);
+        r = pipeline_run(&c->setup.pipeline, &a, c->last, NULL, &v, &trouble);
+        if (r >= 0)
+                r = print(c, &v);
+        if (r < 0)
+                return r;
+        if (verdict_is_reject(&v))
+                c->rejected = true;
+        else if (!verdict_is_pass(&v))
+                c->broken = true;
+        return 0;
+}
+
+static const char *libexec_of_self(void) {
+        static char path[4096];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+
+        if (n <= 0)
+                return NULL;
+        path[n] = '\0';
+        *strrchr(path, '/') = '\0';
+        return path;
+}
+
+static int prepare(struct cli *c, struct fault *reterr) {
+        _cleanup_(closep) int config = -EBADF, share = -EBADF;
+
+        config = open_dir(c->config);
+        if (config < 0)
+                return fault_set(reterr, config, NULL, 0, "%.100s: %s", c->config, strerror(-config));
+        share = open_dir(c->share);
+        if (share < 0)
+                return fault_set(reterr, share, NULL, 0, "%.100s: %s", c->share, strerror(-share));
+        return setup_make(config, share, c->libexec, c->worker_root, c->socket_dir, &c->setup, reterr);
+}
+
+static int enter_sandbox(const struct cli *c, struct fault *reterr) {
+        struct quarantine_paths paths = {.workers = c->socket_dir};
+        struct sandbox_report report;
+
+        return quarantine_sandbox_enter(&paths, &report, reterr);
+}
+
+static int scan_all(struct cli *c) {
+        struct fault why = FAULT_NONE;
+        int r;
+
+        r = prepare(c, &why);
+        if (r >= 0)
+                r = enter_sandbox(c, &why);
+        if (r >= 0)
+                r = setup_try(&c->setup, &why);
+        if (r < 0)
+                return complain("start", r, &why);
+        for (size_t i = 0; i < c->n; i++) {
+                r = scan_one(c, &c->inputs[i]);
+                if (r < 0)
+                        c->broken = complain(c->inputs[i].path, r, NULL) != 0;
+        }
+        return c->broken ? 2 : c->rejected ? 1 : 0;
+}
+
+static void cli_done(struct cli *c) {
+        for (size_t i = 0; i < c->n; i++) {
+                close_fd(c->inputs[i].fd);
+                buf_done(&c->inputs[i].signature);
+        }
+        free(c->inputs);
+}
+
+/* Scans in a child that locks itself in; what stays outside only removes the folder of the workers' sockets afterwards. */
+static int scan_in_child(struct cli *c) {
+        int status = 0;
+        pid_t pid;
+
+        (void)snprintf(c->socket_dir, sizeof c->socket_dir, "/tmp/secai-scan-XXXXXX");
+        if (!mkdtemp(c->socket_dir))
+                return complain("a folder in /tmp", negative_errno(), NULL);
+        pid = fork();
+        if (pid == 0) {
+                (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+                status = scan_all(c);
+                setup_done(&c->setup);
+                _exit(status);
+        }
+        while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        (void)rmdir(c->socket_dir);
+        if (pid < 0 || !WIFEXITED(status))
+                return complain("scan", pid < 0 ? -EAGAIN : -EFAULT, NULL);
+        return WEXITSTATUS(status);
+}
+
+static void ignore_signal(int number) {
+        struct sigaction action = {.sa_handler = SIG_IGN};
+
+        (void)sigaction(number, &action, NULL);
+}
+
+int scan_cli(int argc, char *argv[]) {
+        struct cli c = {
+                .config = "/etc/secure-ai",
+                .share = "/usr/share/secure-ai",
+                .libexec = libexec_of_self(),
+                .last = STAGES,
+                .setup.rules_fd = -EBADF,
+        };
+        int r;
+
+        ignore_signal(SIGPIPE);
+        r = read_options(argc, argv, &c);
+        if (r >= 0)
+                return r;
+        r = open_inputs(&c, argv + optind, argc - optind);
+        if (r == 0)
+                r = scan_in_child(&c);
+        cli_done(&c);
+        return r;
+}

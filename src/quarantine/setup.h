@@ -1,0 +1,21 @@
+/* setup: what the service and `quarantine --scan` prepare alike before they lock themselves in: policy, rules, prompts and the
+ * launcher. */
+#pragma once
+
+#include "quarantine/pipeline.h"
+
+struct setup {
+        struct policy *policy;
+        struct prompt_set prompts;
+        struct launcher *launcher;
+        struct pipeline pipeline;
+        int rules_fd;
+};
+
+/* `config_dir`, `share_dir`: descriptors. `worker_root` may be NULL. `socket_dir`: 0700, for the sockets of llama-server.
+ * Forks the launcher: call before threads. *reterr says what to mend. */
+SAI_NODISCARD int setup_make(int config_dir, int share_dir, const char *libexec, const char *worker_root,
+                             const char *socket_dir, struct setup *ret, struct fault *reterr);
+void setup_done(struct setup *s);
+/* Runs the worker over nothing: rules that don't compile and a kernel without sandbox are found at start, not at the first file. */
+SAI_NODISCARD int setup_try(const struct setup *s, struct fault *reterr);
