@@ -1,0 +1,154 @@
+/* The seven checks in plain words, and what to do about a finding. Pure. */
+import type { Finding, Job, Stage, StageStatus } from "./types";
+
+export interface StageText {
+  name: string;
+  label: string;
+  question: string;
+  does: string;
+  notApplicable: string;
+  icon: "globe" | "file" | "fingerprint" | "seal" | "search" | "talk" | "image";
+}
+
+export const STAGES: readonly StageText[] = [
+  { name: "source_policy", label: "Source", icon: "globe", question: "Does it come from a permitted place?",
+    does: "Compares where the file came from with the list of permitted sources.",
+    notApplicable: "You gave the file yourself, so there is no web address to compare." },
+  { name: "format_gate", label: "Format", icon: "file", question: "Is it really a model file?",
+    does: "Reads the whole structure of the file by its content, never by its name. Only strict GGUF and Safetensors files pass.",
+    notApplicable: "There was no structure to read." },
+  { name: "integrity_check", label: "Identity", icon: "fingerprint", question: "Is it a known good or known bad file?",
+    does: "Computes the fingerprint (SHA-256) and compares it with pinned and blocked files.",
+    notApplicable: "There is no entry to compare this file with." },
+  { name: "provenance", label: "Signature", icon: "seal", question: "Who vouches for it?",
+    does: "Checks the signature that came with the file against the keys you trust.",
+    notApplicable: "No signature came with this file, and your policy does not demand one." },
+  { name: "static_scan", label: "Contents", icon: "search", question: "Is anything hidden inside?",
+    does: "Searches every byte for programs, archives, dangerous templates and broken weights.",
+    notApplicable: "There was nothing of this kind to search." },
+  { name: "behavioral_test", label: "Behaviour", icon: "talk", question: "How does it answer harmful requests?",
+    does: "Runs the model in a sealed room without network or files, asks it adversarial questions and grades the answers.",
+    notApplicable: "This kind of model does not answer questions." },
+  { name: "diffusion_scan", label: "Image model", icon: "image", question: "Are its picture parts sound?",
+    does: "Checks the parts of image models.",
+    notApplicable: "This is not an image model." },
+];
+
+export function stageText(stage: Stage): StageText | undefined {
+  return STAGES.find((s) => s.name === stage.name) ?? STAGES[stage.stage - 1];
+}
+
+export type StageView = StageStatus | "running" | "pending";
+
+export interface StageRow {
+  text: StageText;
+  number: number;
+  view: StageView;
+  warnings: number;
+  stage: Stage | undefined;
+}
+
+const STATUS_WORDS: Record<StageView, string> = {
+  pass: "Passed",
+  fail: "Failed",
+  not_applicable: "Not applicable",
+  not_run: "Not run",
+  running: "Checking…",
+  pending: "Waiting",
+};
+
+export function statusWord(row: StageRow): string {
+  return row.view === "pass" && row.warnings > 0 ? "Passed, with a note" : STATUS_WORDS[row.view];
+}
+
+export function isActive(job: Job): boolean {
+  return job.state === "receiving" || job.state === "waiting" || job.state === "scanning" || job.state === "promoting";
+}
+
+/* One row a stage, always seven. While a job runs, stages from the current one on are running or pending, whatever
+ * their entries say: a stage counts as done only when the job has moved past it. The reading stages (2 to 5) share one
+ * pass over the file, so each may be finished on its own already. */
+export function stageRows(job: Job): StageRow[] {
+  const entries = job.verdict?.stages ?? job.stages ?? [];
+
+  return STAGES.map((text, index) => {
+    const number = index + 1;
+    const stage = entries.find((s) => s.name === text.name) ?? entries.find((s) => s.stage === number && !s.name);
+    const warnings = (stage?.findings ?? []).filter((f) => f.severity === "warning").length;
+    let view: StageView = stage?.status ?? "not_run";
+
+    if (isActive(job) && job.state !== "promoting") {
+      const settled = stage !== undefined && stage.status !== "not_run";
+      if (job.state === "scanning" && number === job.stage) view = settled && number < job.stage ? stage.status : "running";
+      else if (number < job.stage && settled) view = stage.status;
+      else view = number < job.stage ? "running" : "pending";
+    }
+    return { text, number, view, warnings, stage };
+  });
+}
+
+/* What was not tested is said, and why. */
+export function untestedReason(row: StageRow, job: Job): string {
+  if (row.view === "not_applicable") return row.stage?.findings?.[0]?.message ?? row.text.notApplicable;
+  if (row.view === "not_run") {
+    const own = row.stage?.findings?.[0]?.message;
+    if (own) return own;
+    return job.state === "rejected" ? "Not tested: an earlier check had already turned the file away." : "Not tested: the check could not be made.";
+  }
+  return "";
+}
+
+export interface PlacedFinding extends Finding {
+  stage: number;
+}
+
+const ORDER = { reject: 0, warning: 1, info: 2 };
+
+export function findings(job: Job): PlacedFinding[] {
+  const entries = job.verdict?.stages ?? job.stages ?? [];
+  const all = entries.flatMap((s) => (s.findings ?? []).map((f) => ({ ...f, stage: s.stage })));
+
+  return all.sort((a, b) => ORDER[a.severity] - ORDER[b.severity] || a.stage - b.stage);
+}
+
+export function place(finding: Finding): string {
+  const parts: string[] = [];
+
+  if (finding.tensor) parts.push(`tensor ${finding.tensor}`);
+  if (typeof finding.at === "number") parts.push(`byte ${finding.at.toLocaleString("en")}`);
+  return parts.length > 0 ? parts.join(", ") : "the file as a whole";
+}
+
+const ADVICE: Record<number, string> = {
+  1: "Get the model from a permitted source, or let the owner of this machine add the source to the list of permitted ones.",
+  2: "Download the file again in case it was cut. If it is refused again, ask its publisher for a GGUF or Safetensors version.",
+  3: "This exact file is blocked, or is not the one that was pinned. Delete it and do not use it elsewhere.",
+  4: "Get the publisher’s signature file together with the model, or trust the publisher’s key first.",
+  5: "Delete the file and do not open it with other programs. Tell whoever gave it to you.",
+  6: "The model complied where it should refuse. Choose a version that was trained to refuse harmful requests.",
+  7: "Download the image model again from its publisher; a part of it is missing or not what it says.",
+};
+
+export function advice(finding: PlacedFinding): string {
+  if (finding.severity === "info") return "";
+  if (finding.severity === "warning") return "Nothing has to be done; know it before you rely on the model.";
+  return ADVICE[finding.stage] ?? "Delete the file.";
+}
+
+export function summary(job: Job): string {
+  const rows = stageRows(job);
+  const passed = rows.filter((r) => r.view === "pass").length;
+  const skipped = rows.filter((r) => r.view === "not_applicable").length;
+  const current = rows.find((r) => r.view === "running");
+  const failed = rows.find((r) => r.view === "fail");
+
+  switch (job.state) {
+    case "receiving": return "Arriving…";
+    case "waiting": return "Waiting for its turn";
+    case "scanning": return current ? `Check ${current.number} of 7: ${current.text.question}` : "Checking…";
+    case "promoting": return "All checks passed. Moving it into your library…";
+    case "promoted": return job.duplicate ? "Already in your library: the same file was checked before." : `Passed ${passed} ${passed === 1 ? "check" : "checks"}${skipped > 0 ? `; ${skipped} did not apply` : ""}. It is in your library now.`;
+    case "rejected": return failed ? `Turned away at check ${failed.number}: ${failed.text.label}` : "Turned away";
+    case "parked": return "Set aside: the check could not be finished";
+  }
+}
