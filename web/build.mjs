@@ -18,7 +18,7 @@ async function bundle(entry, format) {
     write: false,
     minify: true,
     format,
-    target: ["chrome109", "firefox115", "safari16.4"],
+    target: ["chrome123", "firefox128", "safari17.5"],
     jsx: "automatic",
     jsxImportSource: "preact",
     charset: "utf8",

@@ -84,7 +84,7 @@ export function speakable(content: string, spoken: number, finished: boolean): {
   const ends = [...rest.matchAll(/[.!?:]["')\]]?\s|\n/g)];
   const last = ends[ends.length - 1];
 
-  if (!last || (last.index ?? 0) < 40) return { text: "", spoken };
+  if (!last || (last.index ?? 0) < 30) return { text: "", spoken };
   const end = (last.index ?? 0) + last[0].length;
   return { text: rest.slice(0, end).trim(), spoken: spoken + end };
 }
