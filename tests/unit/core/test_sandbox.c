@@ -603,12 +603,24 @@ static int with_exported(const char *const *calls, int (*act)(void)) {
 static int open_unix_socket(void) {
         return syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0) < 0 ? negative_errno() : 0;
 }
+static int open_for_reading(void) {
+        return syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY) < 0 ? negative_errno() : 0;
+}
+static int open_for_writing(void) {
+        return syscall(SYS_openat, AT_FDCWD, "/dev/null", O_WRONLY) < 0 ? negative_errno() : 0;
+}
+static int open_for_both(void) {
+        return syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR) < 0 ? negative_errno() : 0;
+}
+static int open_and_truncate(void) {
+        return syscall(SYS_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_TRUNC) < 0 ? negative_errno() : 0;
+}
 static int do_nothing(void) {
         return 0;
 }
 
 static void exported_filter_kills_what_is_not_listed(void **state) {
-        static const char *const calls[] = {"exit_group", "socket", "clone", "clone3", NULL};
+        static const char *const calls[] = {"exit_group", "socket", "clone", "clone3", "openat", NULL};
         static int (*const deadly[])(void) = {open_inet_socket, vfork_by_clone, mount_something,
                                               fork_a_process};
         static const char *const unknown[] = {"nonsense", NULL};
@@ -617,6 +629,7 @@ static void exported_filter_kills_what_is_not_listed(void **state) {
 
         assert_int_equal(with_exported(calls, do_nothing), 0);
         assert_int_equal(with_exported(calls, open_unix_socket), 0);
+        assert_int_equal(with_exported(calls, open_for_reading), 0);
         for (size_t i = 0; i < ARRAY_SIZE(deadly); i++) {
                 int status = with_exported(calls, deadly[i]);
 
