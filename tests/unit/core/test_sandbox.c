@@ -621,8 +621,9 @@ static int do_nothing(void) {
 
 static void exported_filter_kills_what_is_not_listed(void **state) {
         static const char *const calls[] = {"exit_group", "socket", "clone", "clone3", "openat", NULL};
-        static int (*const deadly[])(void) = {open_inet_socket, vfork_by_clone, mount_something,
-                                              fork_a_process};
+        static int (*const deadly[])(void) = {open_inet_socket, vfork_by_clone,   mount_something,
+                                              fork_a_process,   open_for_writing, open_for_both,
+                                              open_and_truncate};
         static const char *const unknown[] = {"nonsense", NULL};
         struct fault f = FAULT_NONE;
         int fd = -EBADF;
