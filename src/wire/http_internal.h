@@ -35,6 +35,8 @@ void http_watch_add(struct http_watch *w, struct http_watched *e, uint64_t timeo
 void http_watch_remove(struct http_watch *w, struct http_watched *e);
 /* New phase: `timeout_usec` from now, 0 for none. False when the socket was cut already. */
 bool http_watch_phase(struct http_watch *w, struct http_watched *e, uint64_t timeout_usec, bool answer);
+/* The first line of a request has arrived; the deadline stays. */
+void http_watch_begun(struct http_watch *w, struct http_watched *e);
 
 struct http_listener {
         struct http_server *server;

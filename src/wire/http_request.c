@@ -333,7 +333,9 @@ static bool match_path(const char *pattern, struct view path, struct view parts[
                                 return false;
                         parts[n++] = view_sub(path, at, end - at);
                         at = end;
-                        p++; /* the closing brace */
+                        p = strchr(p, '}');
+                        if (!p)
+                                return false;
                         continue;
                 }
                 if (at == path.n || path.p[at] != *p)

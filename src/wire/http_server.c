@@ -55,6 +55,7 @@ static void *on_request_line(void *listener, const char *target, struct MHD_Conn
         q->target = view_of(copy);
         q->drain_limit = HTTP_DRAIN_MAX;
         c->request = q;
+        http_watch_begun(q->server->watch, &c->watched);
         count_active(q->server, 1);
         return q;
 }

@@ -154,3 +154,9 @@ bool http_watch_phase(struct http_watch *w, struct http_watched *e, uint64_t tim
         pthread_mutex_unlock(&w->mutex);
         return alive;
 }
+
+void http_watch_begun(struct http_watch *w, struct http_watched *e) {
+        pthread_mutex_lock(&w->mutex);
+        e->answer = true;
+        pthread_mutex_unlock(&w->mutex);
+}
