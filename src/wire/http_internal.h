@@ -88,6 +88,7 @@ struct http_request {
         struct http_pair headers[HTTP_HEADERS_MAX]; /* owned by the library, live as long as the request */
         size_t n_headers;
         const struct http_route *route;
+        bool is_framed; /* what follows about the body is known */
         bool has_body, is_chunked;
         uint64_t body_announced, body_seen, body_limit, drain_limit;
         struct buf body;

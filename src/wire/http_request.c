@@ -107,6 +107,7 @@ static int check_framing(struct http_request *q) {
                 return refuse(q, 400, "bad_framing", "Content-Length must be a plain decimal number.");
         q->is_chunked = encoding.p != NULL;
         q->has_body = q->is_chunked || q->body_announced > 0;
+        q->is_framed = true;
         return 0;
 }
 

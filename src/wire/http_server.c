@@ -94,7 +94,7 @@ static enum MHD_Result headers_done(struct http_request *q, const char *method, 
                 return MHD_NO;
         q->phase = HTTP_PHASE_BODY;
         /* Refused with little or nothing to read: the rest is read and dropped, then comes the answer. */
-        if (r == 0 || (!q->is_chunked && q->body_announced <= HTTP_DRAIN_MAX))
+        if (r == 0 || (q->is_framed && !q->is_chunked && q->body_announced <= HTTP_DRAIN_MAX))
                 return MHD_YES;
         q->close = true;
         return queue_answer(q);
@@ -297,10 +297,12 @@ static int listener_address(int fd, struct http_listener *l) {
         return 0;
 }
 
+/* The stricter level of 0.9 adds only the demand for a Host, which http_request.c makes itself, and that version
+ * writes the head of its own error answers twice. */
 #if MHD_VERSION >= 0x00097701
-#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL
+#define STRICTNESS MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1
 #else
-#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT
+#define STRICTNESS MHD_OPTION_STRICT_FOR_CLIENT, 0
 #endif
 
 static int listener_start(struct http_server *s, struct http_listener *l, int fd) {
@@ -319,7 +321,7 @@ static int listener_start(struct http_server *s, struct http_listener *l, int fd
                 s->limits.connections + SPARE_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds(s),
                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, 4 * s->limits.header_bytes + ((size_t)32 << 10),
                 MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)16 << 10, MHD_OPTION_THREAD_STACK_SIZE,
-                THREAD_STACK_BYTES, STRICTNESS, 1, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, l,
+                THREAD_STACK_BYTES, STRICTNESS, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, l,
                 MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
                 l, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_END);
         return l->daemon ? 0 : -ENOMEM;
