@@ -234,13 +234,12 @@ static void launcher_holds_nothing_of_its_parent(void **state) {
         close(w.pid_fd);
 }
 
+#if !SANDBOX_SANITIZER
 static void memory_limit_holds(void **state) {
         struct fixture *f = *state;
         struct launcher_worker w;
         int control, status = -1;
 
-        if (SANDBOX_SANITIZER)
-                skip();
         assert_int_equal(spawn_at(f, &w, &control), 0);
         order(control, 'm');
         assert_true(becomes_readable(w.pid_fd));
@@ -249,6 +248,7 @@ static void memory_limit_holds(void **state) {
         close(control);
         close(w.pid_fd);
 }
+#endif
 
 static void processor_limit_holds(void **state) {
         struct fixture *f = *state;
@@ -535,8 +535,6 @@ static void llama_server_answers_from_its_sealed_root(void **state) {
         struct launcher_worker w;
         int status = 0;
 
-        if (!f->config.worker_root_path)
-                skip();
         assert_true(model >= 0);
         /* what a killed predecessor left behind must not stop this one */
         assert_int_equal(mkdirat(f->dir.fd, "sockets/llama-1", 0700), 0);
@@ -560,8 +558,6 @@ static void llama_server_with_a_broken_model_ends_by_itself(void **state) {
         struct launcher_worker w;
         int status = 0;
 
-        if (!f->config.worker_root_path)
-                skip();
         assert_int_equal(spawn_llama(f, f->ring, &w), 0);
         assert_true(becomes_readable(w.pid_fd));
         assert_int_equal(launcher_poll(f->launcher, w.id, &status), 1);
@@ -576,7 +572,9 @@ int main(int argc, char *argv[]) {
         const struct CMUnitTest tests[] = {
                 CASE(worker_gets_its_two_descriptors_and_nothing_else),
                 CASE(launcher_holds_nothing_of_its_parent),
+#if !SANDBOX_SANITIZER
                 CASE(memory_limit_holds),
+#endif
                 CASE(processor_limit_holds),
                 CASE(end_of_a_worker_is_seen_once),
                 CASE(kill_ends_and_reaps),
@@ -587,11 +585,17 @@ int main(int argc, char *argv[]) {
                 CASE(missing_program_is_told),
                 CASE(one_worker_too_many_is_refused),
                 CASE(threads_may_ask_at_the_same_time),
+                /* last: left out where there is no worker root */
                 CASE(llama_server_answers_from_its_sealed_root),
                 CASE(llama_server_with_a_broken_model_ends_by_itself),
         };
+        size_t n = ARRAY_SIZE(tests);
 
         if (argc == 1 && strcmp(argv[0], "scan-worker") == 0)
                 return worker_main();
-        return cmocka_run_group_tests_name("launcher", tests, NULL, NULL);
+        if (!worker_root()) {
+                printf("# no sealed worker root: llama-server is not tried\n");
+                n -= 2;
+        }
+        return _cmocka_run_group_tests("launcher", tests, n, NULL, NULL);
 }
