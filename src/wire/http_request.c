@@ -47,8 +47,8 @@ struct collect {
         bool too_many, malformed;
 };
 
-static enum MHD_Result collect_header(void *userdata, enum MHD_ValueKind kind, const char *key,
-                                      const char *value) {
+static enum MHD_Result collect_header(void *userdata, enum MHD_ValueKind kind, const char *key, size_t n_key,
+                                      const char *value, size_t n_value) {
         struct collect *c = userdata;
         struct http_pair *h;
 
@@ -57,8 +57,8 @@ static enum MHD_Result collect_header(void *userdata, enum MHD_ValueKind kind, c
                 return MHD_NO;
         }
         h = &c->q->headers[c->q->n_headers++];
-        h->name = view_of(key);
-        h->value = view_of(value ? value : "");
+        h->name = view_make(key, n_key);
+        h->value = view_make(value ? value : "", n_value);
         c->bytes += h->name.n + h->value.n + 4;
         if (!is_token(h->name) || !is_field_text(h->value))
                 c->malformed = true;
@@ -85,7 +85,7 @@ static const char *repeated_header(const struct http_request *q) {
 static int check_headers(struct http_request *q) {
         struct collect c = {.q = q, .bytes = q->target.n + strlen(q->method) + sizeof(" HTTP/1.1\r\n\r\n")};
 
-        (void)MHD_get_connection_values(q->mhd, MHD_HEADER_KIND, collect_header, &c);
+        (void)MHD_get_connection_values_n(q->mhd, MHD_HEADER_KIND, collect_header, &c);
         if (c.too_many || c.bytes > q->server->limits.header_bytes)
                 return refuse(q, 431, "headers_too_large", "The request line and headers are too large.");
         if (c.malformed)

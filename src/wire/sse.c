@@ -2,31 +2,7 @@
 #include "wire/http_client.h"
 #include "wire/http_server.h"
 
-int sse_append(struct buf *out, const char *event, struct view data) {
-        size_t before = out->n;
-        struct view line;
-        int r = 0;
-
-        if (event)
-                r = buf_printf(out, "event: %s\n", event);
-        for (bool more = true; r == 0 && more;) {
-                more = view_split(&data, '\n', &line);
-                if (!more)
-                        line = data;
-                r = buf_append_str(out, "data: ");
-                if (r == 0)
-                        r = buf_append_view(out, line);
-                if (r == 0)
-                        r = buf_append_char(out, '\n');
-        }
-        if (r == 0)
-                r = buf_append_char(out, '\n');
-        if (r < 0)
-                out->n = before; /* half an event would be read as a whole one */
-        return r;
-}
-
-/* A line ends with LF, CR LF or CR. False when the end is not there yet; a CR at the very end may be half of CR LF. */
+/* Takes a line off the front. It ends with LF, CR LF or CR. False when the end is not there yet; a CR at the very end may be half of CR LF. */
 static bool next_line(struct view *rest, struct view *ret_line) {
         for (size_t i = 0; i < rest->n; i++) {
                 size_t end = 1;
@@ -43,6 +19,41 @@ static bool next_line(struct view *rest, struct view *ret_line) {
                 return true;
         }
         return false;
+}
+
+static int append_line(struct buf *out, struct view line) {
+        int r = buf_append_str(out, "data: ");
+
+        if (r == 0)
+                r = buf_append_view(out, line);
+        return r == 0 ? buf_append_char(out, '\n') : r;
+}
+
+static int append_event(struct buf *out, const char *event, struct view data) {
+        struct view line;
+        int r = event ? buf_printf(out, "event: %s\n", event) : 0;
+
+        while (r == 0 && next_line(&data, &line))
+                r = append_line(out, line);
+        if (r == 0 && data.n > 0 &&
+            data.p[data.n - 1] == '\r') { /* a CR at the very end is a line end, too */
+                r = append_line(out, view_sub(data, 0, data.n - 1));
+                data = VIEW_NULL;
+        }
+        if (r == 0)
+                r = append_line(out, data);
+        return r == 0 ? buf_append_char(out, '\n') : r;
+}
+
+int sse_append(struct buf *out, const char *event, struct view data) {
+        size_t before = out->n;
+        int r = append_event(out, event, data);
+
+        if (r < 0 && out->p) {
+                out->n = before; /* half an event would be read as a whole one */
+                out->p[before] = '\0';
+        }
+        return r;
 }
 
 static int take_field(struct view line, struct buf *event, struct buf *data, bool *has_data) {
