@@ -103,7 +103,7 @@ static int read_category(struct prompt_set *s, const struct json *root, const ch
 
 static int read_tree(struct prompt_set *s, const struct json *root, const char *file, struct fault *reterr) {
         const struct json *list = json_get_typed(root, "prompts", JSON_ARRAY);
-        const char *category;
+        const char *category = NULL;
         uint64_t version;
         int r;
 
