@@ -445,10 +445,9 @@ static int wait_for_headers(struct http_incoming *in, uint64_t deadline) {
         return in->error < 0 ? in->error : -EPROTO;
 }
 
-int http_open(struct http_client *c, const char *method, const char *path, const char *content_type,
-              struct view body, uint64_t timeout_usec, struct http_incoming **ret, unsigned *ret_status) {
+static int begin(struct http_client *c, const char *method, const char *path, const char *content_type,
+                 struct view body, uint64_t connect_timeout_usec, struct http_incoming **ret) {
         _cleanup_(http_incoming_freep) struct http_incoming *in = calloc(1, sizeof(*in));
-        long status = 0;
         int r;
 
         if (!in)
@@ -460,13 +459,40 @@ int http_open(struct http_client *c, const char *method, const char *path, const
         in->multi = curl_multi_init();
         if (!in->h || !in->multi)
                 return -ENOMEM;
-        r = incoming_start(in, c, method, path, content_type, body, timeout_usec);
+        r = incoming_start(in, c, method, path, content_type, body, connect_timeout_usec);
         if (r == 0)
-                r = wait_for_headers(in, clock_monotonic_usec() + timeout_usec);
+                r = advance(in);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(in);
+        return 0;
+}
+
+int http_begin(struct http_client *c, const char *method, const char *path, const char *content_type,
+               struct view body, struct http_incoming **ret) {
+        return begin(c, method, path, content_type, body, CONNECT_TIMEOUT_MS * USEC_PER_MSEC, ret);
+}
+
+int http_incoming_status(struct http_incoming *in, uint64_t timeout_usec, unsigned *ret_status) {
+        long status = 0;
+        int r = wait_for_headers(in, clock_monotonic_usec() + timeout_usec);
+
         if (r < 0)
                 return r;
         (void)curl_easy_getinfo(in->h, CURLINFO_RESPONSE_CODE, &status);
         *ret_status = (unsigned)status;
+        return 0;
+}
+
+int http_open(struct http_client *c, const char *method, const char *path, const char *content_type,
+              struct view body, uint64_t timeout_usec, struct http_incoming **ret, unsigned *ret_status) {
+        _cleanup_(http_incoming_freep) struct http_incoming *in = NULL;
+        int r = begin(c, method, path, content_type, body, timeout_usec, &in);
+
+        if (r == 0)
+                r = http_incoming_status(in, timeout_usec, ret_status);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(in);
         return 0;
 }

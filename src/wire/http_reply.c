@@ -203,8 +203,11 @@ int http_reply_stream(struct http_request *q, unsigned status, const struct http
         struct MHD_Response *response;
         struct stream *s = calloc(1, sizeof(*s));
 
-        if (!s)
+        if (!s) {
+                if (stream->destroy)
+                        stream->destroy(stream->userdata);
                 return -ENOMEM;
+        }
         *s = (struct stream){.source = *stream,
                              .server = q->server,
                              .mhd = q->mhd,
@@ -213,7 +216,7 @@ int http_reply_stream(struct http_request *q, unsigned status, const struct http
         response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, (size_t)16 << 10, stream_read, s,
                                                      stream_free);
         if (!response) {
-                free(s); /* the caller still owns its userdata */
+                stream_free(s);
                 return -ENOMEM;
         }
         q->is_stream = true;

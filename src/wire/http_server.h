@@ -102,7 +102,8 @@ SAI_NODISCARD int http_reply_error(struct http_request *q, unsigned status, cons
 /* Streaming (SSE or any chunked body): `next` is called in the connection's thread whenever the peer can take more.
  * It may block up to its own deadlines (wait for upstream) and appends to `out` (cap 256 KiB); returns 1 more to
  * come, 0 finished, negative: connection is cut. When the peer has gone, `destroy` is called. Not more than a few
- * seconds of silence: send an SSE comment (": keep-alive\n\n") so that a vanished peer is noticed. */
+ * seconds of silence: send an SSE comment (": keep-alive\n\n") so that a vanished peer is noticed. From the call of
+ * http_reply_stream on the userdata is the server's: when that fails, `destroy` has been called. */
 struct http_stream {
         const char *content_type; /* "text/event-stream" */
         int (*next)(void *userdata, struct buf *out);
