@@ -1,0 +1,245 @@
+#include "model/template_lexer.h"
+
+#include "base/text.h"
+
+void template_lexer_init(struct template_lexer *l, struct view text) {
+        *l = (struct template_lexer){.text = text};
+}
+
+static bool is_digit(char c) {
+        return c >= '0' && c <= '9';
+}
+
+static bool is_name_start(char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static struct view rest(const struct template_lexer *l) {
+        return view_sub(l->text, l->at, SIZE_MAX);
+}
+
+static char at(const struct template_lexer *l, size_t ahead) {
+        return l->at + ahead < l->text.n ? l->text.p[l->at + ahead] : '\0';
+}
+
+static struct template_token token(struct template_lexer *l, enum template_token_kind kind, size_t n) {
+        struct template_token t = {kind, view_sub(l->text, l->at, n), l->at};
+
+        l->at += n;
+        return t;
+}
+
+static struct template_token fault(struct template_lexer *l, const char *why) {
+        struct template_token t = {TOKEN_FAULT, view_of(why), l->at};
+
+        l->at = l->text.n;
+        return t;
+}
+
+/* Offset of the next "{{", "{%" or "{#", or the text's end. */
+static size_t find_opening(struct view v) {
+        size_t i = 0;
+
+        for (;;) {
+                size_t brace = view_find_char(view_sub(v, i, SIZE_MAX), '{');
+
+                if (brace == SIZE_MAX || i + brace + 1 >= v.n)
+                        return v.n;
+                i += brace;
+                if (v.p[i + 1] == '{' || v.p[i + 1] == '%' || v.p[i + 1] == '#')
+                        return i;
+                i++;
+        }
+}
+
+static struct template_token next_outside(struct template_lexer *l) {
+        for (;;) {
+                size_t n = find_opening(rest(l)), end;
+                struct template_token t;
+
+                if (n > 0)
+                        return token(l, TOKEN_DATA, n);
+                if (l->at == l->text.n)
+                        return token(l, TOKEN_END, 0);
+                if (at(l, 1) != '#') {
+                        l->is_output = at(l, 1) == '{';
+                        l->inside = true;
+                        l->brackets = 0;
+                        t = token(l, l->is_output ? TOKEN_OUTPUT : TOKEN_BLOCK, 2);
+                        if (at(l, 0) == '-' || at(l, 0) == '+')
+                                l->at++;
+                        return t;
+                }
+                end = view_find(rest(l), VIEW("#}"));
+                if (end == SIZE_MAX)
+                        return fault(l, "a comment is not closed");
+                l->at += end + 2;
+        }
+}
+
+static struct template_token take_text(struct template_lexer *l) {
+        char quote = at(l, 0);
+        size_t start = l->at, i = start + 1;
+        struct template_token t;
+
+        while (i < l->text.n && l->text.p[i] != quote)
+                i += l->text.p[i] == '\\' ? 2 : 1;
+        if (i >= l->text.n)
+                return fault(l, "a text is not closed");
+        t = (struct template_token){TOKEN_TEXT, view_sub(l->text, start + 1, i - start - 1), start};
+        l->at = i + 1;
+        return t;
+}
+
+static size_t digits(const struct template_lexer *l, size_t from) {
+        size_t n = 0;
+
+        while (is_digit(at(l, from + n)))
+                n++;
+        return n;
+}
+
+static struct template_token take_number(struct template_lexer *l) {
+        size_t n = digits(l, 0), more;
+        enum template_token_kind kind = TOKEN_INTEGER;
+
+        if (at(l, n) == '.' && is_digit(at(l, n + 1))) {
+                kind = TOKEN_FLOAT;
+                n += 1 + digits(l, n + 1);
+        }
+        if (at(l, n) == 'e' || at(l, n) == 'E') {
+                more = at(l, n + 1) == '+' || at(l, n + 1) == '-' ? 2 : 1;
+                if (digits(l, n + more) > 0) {
+                        kind = TOKEN_FLOAT;
+                        n += more + digits(l, n + more);
+                }
+        }
+        if (is_name_start(at(l, n)))
+                return fault(l, "a number is malformed");
+        return token(l, kind, n);
+}
+
+static struct template_token take_name(struct template_lexer *l) {
+        size_t n = 0;
+
+        while (is_name_start(at(l, n)) || is_digit(at(l, n)))
+                n++;
+        return token(l, TOKEN_NAME, n);
+}
+
+static struct template_token take_operator(struct template_lexer *l) {
+        static const char *const twos[] = {"==", "!=", "<=", ">=", "//", "**"};
+        static const char ones[] = "+-*/%~()[]{}<>=.,:|";
+        char c = at(l, 0);
+
+        for (size_t i = 0; i < ARRAY_SIZE(twos); i++)
+                if (view_starts(rest(l), view_of(twos[i])))
+                        return token(l, TOKEN_OPERATOR, 2);
+        if (!c || !strchr(ones, c))
+                return fault(l, "an unexpected character");
+        if (c == '(' || c == '[' || c == '{') {
+                if (l->brackets == LEXER_BRACKETS_MAX)
+                        return fault(l, "brackets are nested too deeply");
+                l->brackets++;
+        } else if (c == ')' || c == ']' || c == '}') {
+                if (l->brackets == 0)
+                        return fault(l, "brackets don't match");
+                l->brackets--;
+        }
+        return token(l, TOKEN_OPERATOR, 1);
+}
+
+/* Length of the closing mark here, with its whitespace sign, or 0. */
+static size_t closing(const struct template_lexer *l) {
+        struct view end = l->is_output ? VIEW("}}") : VIEW("%}");
+        size_t sign = at(l, 0) == '-' || at(l, 0) == '+' ? 1 : 0;
+
+        if (l->brackets > 0)
+                return 0;
+        return view_starts(view_sub(rest(l), sign, SIZE_MAX), end) ? sign + 2 : 0;
+}
+
+struct template_token template_lexer_next(struct template_lexer *l) {
+        size_t n;
+        char c;
+
+        if (!l->inside)
+                return next_outside(l);
+        while (at(l, 0) && strchr(" \t\r\n", at(l, 0)))
+                l->at++;
+        if (l->at >= l->text.n)
+                return fault(l, "a brace is not closed");
+        n = closing(l);
+        if (n > 0) {
+                l->inside = false;
+                return token(l, l->is_output ? TOKEN_OUTPUT_END : TOKEN_BLOCK_END, n);
+        }
+        c = at(l, 0);
+        if (c == '\'' || c == '"')
+                return take_text(l);
+        if (is_digit(c))
+                return take_number(l);
+        if (is_name_start(c))
+                return take_name(l);
+        return take_operator(l);
+}
+
+static bool hex_value(struct view v, uint32_t *ret) {
+        uint32_t value = 0;
+
+        for (size_t i = 0; i < v.n; i++) {
+                char c = v.p[i];
+
+                if (is_digit(c))
+                        value = value << 4 | (uint32_t)(c - '0');
+                else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+                        value = value << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
+                else
+                        return false;
+        }
+        *ret = value;
+        return true;
+}
+
+/* One escape behind the backslash; its length in the source, or 0 when its meaning is hidden or it is malformed. Only
+ * ASCII results matter here: names that are looked for are ASCII. */
+static size_t take_escape(struct view v, char *ret_c) {
+        static const char from[] = "ntrbfav0", to[] = "\n\t\r\b\f\a\v";
+        const char *found;
+        size_t width;
+        uint32_t value;
+
+        if (v.n == 0)
+                return 0;
+        width = v.p[0] == 'x' ? 2 : v.p[0] == 'u' ? 4 : v.p[0] == 'U' ? 8 : 0;
+        if (width > 0) {
+                if (v.n < 1 + width || !hex_value(view_sub(v, 1, width), &value))
+                        return 0;
+                *ret_c = value < 0x80 ? (char)value : '?';
+                return 1 + width;
+        }
+        if (v.p[0] == 'N' || is_digit(v.p[0])) /* \N{LOW LINE}, \137: nobody writes text like that */
+                return 0;
+        found = strchr(from, v.p[0]);
+        *ret_c = found && found < from + 7 ? to[found - from] : v.p[0];
+        return 1;
+}
+
+bool template_text_decode(struct view literal, char *out, size_t size, size_t *ret_n) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < literal.n; n++) {
+                if (n == size)
+                        return false;
+                if (literal.p[i] == '\\') {
+                        size_t used = take_escape(view_sub(literal, i + 1, SIZE_MAX), &out[n]);
+
+                        if (used == 0)
+                                return false;
+                        i += 1 + used;
+                } else
+                        out[n] = literal.p[i++];
+        }
+        *ret_n = n;
+        return true;
+}
