@@ -1,0 +1,16 @@
+/* command: the commands of securectl. Each has a file of its own and is listed in main.c. */
+#pragma once
+
+#include "base/macros.h"
+
+/* Exit codes of all commands. */
+enum { EXIT_YES = 0, EXIT_NO = 1, EXIT_TROUBLE = 2 };
+
+struct command {
+        const char *name;
+        const char *summary;                /* one line for `securectl --help` */
+        int (*run)(int argc, char *argv[]); /* argv[0] is the command's name; returns the exit code */
+};
+
+int command_up(int argc, char *argv[]);
+int command_down(int argc, char *argv[]);
