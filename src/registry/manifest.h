@@ -1,0 +1,70 @@
+/* manifest: which models are trusted, in SQLite, under a signed head.
+ *
+ * Each change of the list raises the version and signs {version, number of models, digest over all of them}; the head is
+ * written in the same transaction and then to head.json. At start the list, the head in the database and head.json are
+ * compared, so that an older database, an older head.json or a changed row is noticed. Thread-safe. */
+#pragma once
+
+#include "base/fault.h"
+#include "core/db.h"
+#include "core/digest.h"
+#include "registry/evidence.h"
+
+struct manifest; /* opaque */
+
+enum check_state { CHECK_OK, CHECK_PENDING, CHECK_RUNNING, CHECK_FAILED, CHECK_STATE_MAX };
+const char *check_state_name(enum check_state s); /* "ok", "pending", "running", "failed" */
+
+/* One model; the views live while the callback that gets it runs. */
+struct model {
+        struct sha256 sha256;
+        struct view name, kind, architecture, quantization, promoted_at, job, source, signature_status, signature_key;
+        struct view verified_at; /* VIEW_NULL: never */
+        struct view evidence;    /* the text that was signed */
+        uint64_t size, parameters, context_length;
+        enum check_state check;
+};
+
+struct manifest_head {
+        uint64_t version;
+        struct sha256 digest;
+};
+
+/* Opens <state_path>/manifest.db; makes key and first head when there is nothing yet. -EUCLEAN and *reterr with rule
+ * "manifest_rolled_back" or "manifest_tampered" when what is there does not fit together (README.md: what an owner does). */
+SAI_NODISCARD int manifest_open(const char *state_path, int state_dir, struct manifest **ret, struct fault *reterr);
+/* The owner's decision: takes the database as it stands and signs it as a new version above all that were seen. */
+SAI_NODISCARD int manifest_accept(const char *state_path, int state_dir, struct fault *reterr);
+struct manifest *manifest_free(struct manifest *m); /* NULL is fine; returns NULL */
+static inline void manifest_freep(struct manifest **m) {
+        *m = manifest_free(*m);
+}
+
+struct manifest_head manifest_head(struct manifest *m);
+/* head.json may stay behind when its folder is full; call now and then. */
+void manifest_publish_head(struct manifest *m);
+
+/* Adds a model under a display name made from `name` that no other one has. 0, or -E2BIG (REGISTRY_MODELS_MAX). The job is
+ * noted with it. */
+SAI_NODISCARD int manifest_add(struct manifest *m, const struct evidence *e, struct view evidence_text,
+                               struct view name);
+/* -ENOENT. */
+SAI_NODISCARD int manifest_remove(struct manifest *m, const struct sha256 *digest);
+/* Remembers that this job asked for a model that was there already. */
+SAI_NODISCARD int manifest_note_job(struct manifest *m, struct view job, const struct sha256 *digest);
+/* What the job led to: 0 and *ret, *ret_duplicate; -ENOENT. */
+SAI_NODISCARD int manifest_find_job(struct manifest *m, struct view job, struct sha256 *ret, bool *ret_duplicate);
+
+typedef int (*manifest_seen)(const struct model *model, void *userdata);
+/* In order of names. A negative result of `seen` ends it and is returned. `seen` must not call the manifest. */
+SAI_NODISCARD int manifest_each(struct manifest *m, manifest_seen seen, void *userdata);
+/* -ENOENT. */
+SAI_NODISCARD int manifest_get(struct manifest *m, const struct sha256 *digest, manifest_seen seen, void *userdata);
+bool manifest_has(struct manifest *m, const struct sha256 *digest);
+
+/* The outcome of reading a model again; CHECK_OK and CHECK_FAILED set the time too. -ENOENT. */
+SAI_NODISCARD int manifest_set_check(struct manifest *m, const struct sha256 *digest, enum check_state state);
+/* Models that were checked last before `before_usec` become pending. */
+SAI_NODISCARD int manifest_make_due(struct manifest *m, uint64_t before_usec);
+/* The first pending one: 0 with digest and size, -ENOENT. */
+SAI_NODISCARD int manifest_next_pending(struct manifest *m, struct sha256 *ret, uint64_t *ret_size);
