@@ -409,6 +409,9 @@ const char *service_share_path(const struct service *s) {
 const char *service_libexec_path(const struct service *s) {
         return s->libexec_path;
 }
+const char *service_credentials_path(const struct service *s) {
+        return s->credentials_path;
+}
 const char *service_worker_root_path(const struct service *s) {
         return s->worker_root_path;
 }

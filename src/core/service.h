@@ -36,6 +36,7 @@ const char *service_state_path(const struct service *s);
 const char *service_run_path(const struct service *s);
 const char *service_share_path(const struct service *s);
 const char *service_libexec_path(const struct service *s);
+const char *service_credentials_path(const struct service *s); /* NULL when there is none */
 const char *service_worker_root_path(const struct service *s); /* NULL when there is none */
 /* The passed-in socket of that name, ownership moves to the caller; -ENOENT. */
 SAI_NODISCARD int service_take_fd(struct service *s, const char *name);

@@ -59,7 +59,8 @@ static int refuse(struct refusal *f, int code, bool final, const char *name, con
 /* Failures that are nobody's fault and may pass. */
 static int refuse_for_now(struct refusal *f, int error, const char *what) {
         if (error == -ENOSPC || error == -EDQUOT)
-                return refuse(f, error, false, "disk_full", "%s: the registry's disk is full; make room", what);
+                return refuse(f, error, false, "disk_full", "%s: the registry's disk is full; make room",
+                              what);
         return refuse(f, error, false, "storage_failed", "%s: %s", what, strerror(-error));
 }
 
@@ -193,7 +194,8 @@ static int check_signature(struct catalog *c, const struct promotion *p, struct 
         if (r >= 0)
                 r = buf_append_view(&text, p->evidence);
         if (r == -EFBIG)
-                return refuse(f, r, true, "bad_evidence", "the evidence is larger than %zu bytes", REGISTRY_EVIDENCE_MAX);
+                return refuse(f, r, true, "bad_evidence", "the evidence is larger than %zu bytes",
+                              REGISTRY_EVIDENCE_MAX);
         if (r >= 0)
                 r = public_key_verify(c->p.evidence_key, buf_view(&text), p->signature);
         if (r < 0 && r != -EBADMSG && r != -EINVAL)
@@ -203,7 +205,8 @@ static int check_signature(struct catalog *c, const struct promotion *p, struct 
                                "the evidence was not signed by the quarantine that this registry knows");
 }
 
-static int check_evidence(struct catalog *c, const struct promotion *p, struct evidence *e, struct refusal *f) {
+static int check_evidence(struct catalog *c, const struct promotion *p, struct evidence *e,
+                          struct refusal *f) {
         struct fault fault = FAULT_NONE;
         int r = check_signature(c, p, f);
 
@@ -213,16 +216,19 @@ static int check_evidence(struct catalog *c, const struct promotion *p, struct e
         if (r == -ENOMEM)
                 return refuse_for_now(f, r, "the evidence could not be read");
         if (r < 0)
-                return refuse(f, r, true, r == -EPERM ? "not_passed" : "bad_evidence", "%s: %s", fault.rule, fault.text);
+                return refuse(f, r, true, r == -EPERM ? "not_passed" : "bad_evidence", "%s: %s", fault.rule,
+                              fault.text);
         if (!view_eq(e->job, p->job))
                 return refuse(f, -EBADMSG, true, "bad_evidence", "the evidence belongs to another job");
         if (blocklist_has(c->p.blocklist, &e->sha256))
-                return refuse(f, -EPERM, true, "blocked", "this file is on the blocklist of models.lock.yaml");
+                return refuse(f, -EPERM, true, "blocked",
+                              "this file is on the blocklist of models.lock.yaml");
         return 0;
 }
 
 /* 1 when this job has been answered before and its model is still there; fills what was answered. */
-static int find_answered(struct catalog *c, const struct evidence *e, bool *ret_duplicate, struct refusal *f) {
+static int find_answered(struct catalog *c, const struct evidence *e, bool *ret_duplicate,
+                         struct refusal *f) {
         struct sha256 before;
         int r = manifest_find_job(c->p.manifest, e->job, &before, ret_duplicate);
 
@@ -240,9 +246,11 @@ static int explain_admission(struct refusal *f, int r) {
         case -EBADFD:
                 return refuse(f, r, true, "bad_descriptor", "the descriptor is not a readable regular file");
         case -EMSGSIZE:
-                return refuse(f, r, true, "size_mismatch", "the file has not the size that the evidence states");
+                return refuse(f, r, true, "size_mismatch",
+                              "the file has not the size that the evidence states");
         case -EBADMSG:
-                return refuse(f, r, true, "sha256_mismatch", "the file has not the content that the evidence states");
+                return refuse(f, r, true, "sha256_mismatch",
+                              "the file has not the content that the evidence states");
         case -ETXTBSY:
                 return refuse(f, r, false, "being_written", "somebody has the file open for writing");
         default:
@@ -250,7 +258,8 @@ static int explain_admission(struct refusal *f, int r) {
         }
 }
 
-static int promotion_detail(const struct promotion *p, const struct evidence *e, uint64_t version, struct buf *out) {
+static int promotion_detail(const struct promotion *p, const struct evidence *e, uint64_t version,
+                            struct buf *out) {
         struct json_writer w = JSON_WRITER(out);
 
         json_object_begin(&w);
@@ -264,7 +273,8 @@ static int promotion_detail(const struct promotion *p, const struct evidence *e,
         return json_write_end(&w);
 }
 
-static int record_promotion(struct catalog *c, const struct promotion *p, const struct evidence *e, struct refusal *f) {
+static int record_promotion(struct catalog *c, const struct promotion *p, const struct evidence *e,
+                            struct refusal *f) {
         _cleanup_(buf_donep) struct buf detail = BUF_INIT(8192);
         int r = promotion_detail(p, e, manifest_head(c->p.manifest).version + 1, &detail);
 
@@ -294,14 +304,15 @@ static bool object_is_there(struct catalog *c, const struct sha256 *digest) {
 }
 
 /* The object is in the store; makes it a model. With the lock, so that no delete comes between. */
-static int add_locked(struct catalog *c, const struct promotion *p, const struct evidence *e, bool *ret_duplicate,
-                      struct refusal *f) {
+static int add_locked(struct catalog *c, const struct promotion *p, const struct evidence *e,
+                      bool *ret_duplicate, struct refusal *f) {
         int r;
 
         if (!object_is_there(c, &e->sha256))
                 return refuse(f, -EAGAIN, false, "try_again", "the file was deleted while it was promoted");
         if (manifest_has(c->p.manifest, &e->sha256)) {
-                r = manifest_set_check(c->p.manifest, &e->sha256, CHECK_OK); /* its bytes have just been read */
+                r = manifest_set_check(c->p.manifest, &e->sha256,
+                                       CHECK_OK); /* its bytes have just been read */
                 if (r >= 0)
                         r = manifest_note_job(c->p.manifest, e->job, &e->sha256);
                 *ret_duplicate = true;
@@ -313,27 +324,29 @@ static int add_locked(struct catalog *c, const struct promotion *p, const struct
         r = manifest_add(c->p.manifest, e, p->evidence, p->name);
         *ret_duplicate = false;
         if (r == -E2BIG)
-                return refuse(f, r, false, "registry_full", "the registry holds its most of %llu models; delete some",
+                return refuse(f, r, false, "registry_full",
+                              "the registry holds its most of %llu models; delete some",
                               (unsigned long long)REGISTRY_MODELS_MAX);
         return r < 0 ? refuse_for_now(f, r, "the manifest can't be written") : 0;
 }
 
-static int add_model(struct catalog *c, const struct promotion *p, const struct evidence *e, bool *ret_duplicate,
-                     struct refusal *f) {
-        int r;
+static int add_model(struct catalog *c, const struct promotion *p, const struct evidence *e,
+                     bool *ret_duplicate, struct refusal *f) {
+        int r, removed = 0;
 
         pthread_mutex_lock(&c->lock);
         r = add_locked(c, p, e, ret_duplicate, f);
         if (r < 0 && !manifest_has(c->p.manifest, &e->sha256))
-                (void)objects_remove(c->p.objects, &e->sha256); /* else the next start does it */
+                removed = objects_remove(c->p.objects, &e->sha256);
         pthread_mutex_unlock(&c->lock);
+        (void)removed; /* what can't be removed now is an orphan, which the next start removes */
         if (r >= 0 && !*ret_duplicate)
                 record_head(c);
         return r;
 }
 
-int catalog_promote(struct catalog *c, const struct promotion *p, struct sha256 *ret_digest, bool *ret_duplicate,
-                    struct refusal *reterr) {
+int catalog_promote(struct catalog *c, const struct promotion *p, struct sha256 *ret_digest,
+                    bool *ret_duplicate, struct refusal *reterr) {
         _cleanup_(evidence_donep) struct evidence e = {0};
         bool duplicate = false;
         int r = check_evidence(c, p, &e, reterr);
@@ -383,11 +396,13 @@ static int open_locked(struct catalog *c, const struct sha256 *digest, struct op
                 return refuse_for_now(f, r, "the manifest can't be read");
         if (o->check == CHECK_FAILED || blocklist_has(c->p.blocklist, digest))
                 return refuse(f, -EPERM, true, o->check == CHECK_FAILED ? "model_damaged" : "blocked",
-                              o->check == CHECK_FAILED ? "the stored file is damaged; delete it and import it again"
-                                                       : "this file is on the blocklist of models.lock.yaml");
+                              o->check == CHECK_FAILED
+                                      ? "the stored file is damaged; delete it and import it again"
+                                      : "this file is on the blocklist of models.lock.yaml");
         fd = objects_open(c->p.objects, digest);
         if (fd < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size != o->size)
-                return refuse(f, -EIO, true, "model_damaged", "the stored file is missing or has another size");
+                return refuse(f, -EIO, true, "model_damaged",
+                              "the stored file is missing or has another size");
         r = take_lease(c, digest);
         return r < 0 ? refuse_for_now(f, r, "the model can't be opened") : TAKE_FD(fd);
 }
@@ -405,7 +420,8 @@ int catalog_open(struct catalog *c, const struct sha256 *digest, uint64_t *ret_s
         return fd;
 }
 
-static int delete_locked(struct catalog *c, const struct sha256 *digest, struct view caller, struct refusal *f) {
+static int delete_locked(struct catalog *c, const struct sha256 *digest, struct view caller,
+                         struct refusal *f) {
         _cleanup_(buf_donep) struct buf detail = BUF_INIT(256);
         int r;
 
@@ -418,14 +434,17 @@ static int delete_locked(struct catalog *c, const struct sha256 *digest, struct 
                 r = record(c, "model_deleted", "allow", NULL, digest, buf_view(&detail));
         if (r < 0)
                 return refuse(f, r, false, "audit_unavailable",
-                              "the deletion can't be recorded in the audit log (%s), so it does not happen", strerror(-r));
+                              "the deletion can't be recorded in the audit log (%s), so it does not happen",
+                              strerror(-r));
         r = manifest_remove(c->p.manifest, digest);
         if (r >= 0)
-                r = objects_remove(c->p.objects, digest); /* a crash before: the next start removes the orphan */
+                r = objects_remove(c->p.objects,
+                                   digest); /* a crash before: the next start removes the orphan */
         return r < 0 ? refuse_for_now(f, r, "the model can't be deleted") : 0;
 }
 
-int catalog_delete(struct catalog *c, const struct sha256 *digest, struct view caller, struct refusal *reterr) {
+int catalog_delete(struct catalog *c, const struct sha256 *digest, struct view caller,
+                   struct refusal *reterr) {
         int r;
 
         pthread_mutex_lock(&c->lock);

@@ -43,8 +43,8 @@ SAI_NODISCARD int catalog_promote(struct catalog *c, const struct promotion *p, 
                                   bool *ret_duplicate, struct refusal *reterr);
 
 /* A read-only descriptor of a model that is in order; counts as loaded until catalog_release. `name` gets its name. */
-SAI_NODISCARD int catalog_open(struct catalog *c, const struct sha256 *digest, uint64_t *ret_size, struct buf *name,
-                               struct refusal *reterr);
+SAI_NODISCARD int catalog_open(struct catalog *c, const struct sha256 *digest, uint64_t *ret_size,
+                               struct buf *name, struct refusal *reterr);
 void catalog_release(struct catalog *c, const struct sha256 *digest);
 bool catalog_is_loaded(struct catalog *c, const struct sha256 *digest);
 
@@ -52,4 +52,5 @@ bool catalog_is_loaded(struct catalog *c, const struct sha256 *digest);
 SAI_NODISCARD int catalog_delete(struct catalog *c, const struct sha256 *digest, struct view caller,
                                  struct refusal *reterr);
 /* The background check's result: notes it, and tells the audit log when the model is damaged. */
-SAI_NODISCARD int catalog_checked(struct catalog *c, const struct sha256 *digest, bool good, const char *reason);
+SAI_NODISCARD int catalog_checked(struct catalog *c, const struct sha256 *digest, bool good,
+                                  const char *reason);

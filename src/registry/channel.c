@@ -41,17 +41,19 @@ static int answer_promoted(int sock, const struct sha256 *digest, bool duplicate
         int r;
 
         sha256_hex(digest, hex);
-        r = buf_printf(&text, "{\"ok\":true,\"sha256\":\"%s\",\"duplicate\":%s}", hex, duplicate ? "true" : "false");
+        r = buf_printf(&text, "{\"ok\":true,\"sha256\":\"%s\",\"duplicate\":%s}", hex,
+                       duplicate ? "true" : "false");
         return r < 0 ? r : answer(sock, &text, -EBADF);
 }
 
-static bool read_promotion(const struct json *m, struct promotion *p, struct buf *evidence, struct buf *signature) {
+static bool read_promotion(const struct json *m, struct promotion *p, struct buf *evidence,
+                           struct buf *signature) {
         static const char *const names[] = {"op", "job", "name", "evidence", "signature", NULL};
 
         p->job = json_get_view(m, "job", VIEW_NULL);
         p->name = json_get_view(m, "name", VIEW_NULL);
-        if (json_unknown_member(m, names) || !evidence_id_is_valid(p->job) || p->name.n == 0 || p->name.n > 1024 ||
-            base64_decode(json_get_view(m, "evidence", VIEW_NULL), evidence) < 0 ||
+        if (json_unknown_member(m, names) || !evidence_id_is_valid(p->job) || p->name.n == 0 ||
+            p->name.n > 1024 || base64_decode(json_get_view(m, "evidence", VIEW_NULL), evidence) < 0 ||
             base64_decode(json_get_view(m, "signature", VIEW_NULL), signature) < 0)
                 return false;
         p->evidence = buf_view(evidence);
@@ -69,7 +71,8 @@ static int promote(int sock, const struct json *m, int fd, struct channel_contex
         if (fd < 0)
                 return answer_bad_request(sock, "promote needs a descriptor");
         if (!read_promotion(m, &p, &evidence, &signature))
-                return answer_bad_request(sock, "promote needs job, name, evidence and signature (base64), nothing else");
+                return answer_bad_request(
+                        sock, "promote needs job, name, evidence and signature (base64), nothing else");
         if (catalog_promote(c->catalog, &p, &digest, &duplicate, &f) < 0)
                 return answer_refusal(sock, &f);
         return answer_promoted(sock, &digest, duplicate);
@@ -106,7 +109,8 @@ static int open_model(int sock, const struct json *m, void **session, struct cha
 
         if (!s)
                 return -ENOMEM;
-        if (json_unknown_member(m, names) || sha256_from_hex(json_get_view(m, "sha256", VIEW_NULL), &digest) < 0)
+        if (json_unknown_member(m, names) ||
+            sha256_from_hex(json_get_view(m, "sha256", VIEW_NULL), &digest) < 0)
                 return answer_bad_request(sock, "open needs sha256 (64 lower-case digits), nothing else");
         if (s->n == REGISTRY_LEASES_MAX)
                 return answer_bad_request(sock, "this channel holds its most of open models; close it");
@@ -126,7 +130,8 @@ static int on_message(int sock, struct view caller, const struct json *message, 
         struct channel_context *c = userdata;
         struct view op = json_get_view(message, "op", VIEW_NULL);
         bool is_promote = view_eq_str(op, "promote");
-        struct refusal f = {.code = "forbidden", .final = true, .text = "service-acl.yaml does not allow you this"};
+        struct refusal f = {
+                .code = "forbidden", .final = true, .text = "service-acl.yaml does not allow you this"};
 
         if (!is_promote && !view_eq_str(op, "open"))
                 return answer_bad_request(sock, "the registry knows \"promote\" and \"open\"");

@@ -11,4 +11,5 @@ struct channel_context {
 };
 
 /* Serves on `listen_fd` (stays the caller's) until fd_channel_server_free; `context` outlives it. */
-SAI_NODISCARD int channel_serve(struct channel_context *context, int listen_fd, struct fd_channel_server **ret);
+SAI_NODISCARD int channel_serve(struct channel_context *context, int listen_fd,
+                                struct fd_channel_server **ret);

@@ -83,7 +83,8 @@ static int hash_slowly(struct checker *c, int fd, uint64_t size, struct sha256 *
 }
 
 /* 0 = good, 1 = damaged with *ret_reason, negative = not decided. */
-static int check_object(struct checker *c, const struct sha256 *digest, uint64_t size, const char **ret_reason) {
+static int check_object(struct checker *c, const struct sha256 *digest, uint64_t size,
+                        const char **ret_reason) {
         _cleanup_(closep) int fd = objects_open(c->objects, digest);
         struct sha256 found;
         off_t length;

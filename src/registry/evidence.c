@@ -7,16 +7,16 @@
 
 /* Which results let an artifact through, stage by stage. */
 enum stage_need {
-        NEED_PASS,      /* "pass" */
+        NEED_PASS,       /* "pass" */
         NEED_PASS_OR_NA, /* "pass" or "not_applicable" */
-        NEED_BY_KIND,   /* GGUF can be run: "pass"; safetensors can't: "not_applicable" */
+        NEED_BY_KIND,    /* GGUF can be run: "pass"; safetensors can't: "not_applicable" */
 };
 static const struct {
         const char *name;
         enum stage_need need;
 } stages[STAGES] = {
-        {"source_policy", NEED_PASS_OR_NA}, {"format_gate", NEED_PASS}, {"integrity_check", NEED_PASS_OR_NA},
-        {"provenance", NEED_PASS_OR_NA},    {"static_scan", NEED_PASS}, {"behavioral_test", NEED_BY_KIND},
+        {"source_policy", NEED_PASS_OR_NA},  {"format_gate", NEED_PASS}, {"integrity_check", NEED_PASS_OR_NA},
+        {"provenance", NEED_PASS_OR_NA},     {"static_scan", NEED_PASS}, {"behavioral_test", NEED_BY_KIND},
         {"diffusion_scan", NEED_PASS_OR_NA},
 };
 
@@ -30,7 +30,8 @@ bool evidence_id_is_valid(struct view id) {
         for (size_t i = 0; i < id.n; i++) {
                 char c = id.p[i];
 
-                if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+                if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '-' || c == '_'))
                         return false;
         }
         return true;
@@ -78,8 +79,9 @@ static bool is_digest(struct view v) {
 }
 
 static int read_summary(const struct json *o, struct evidence *e, struct fault *f) {
-        static const char *const names[] = {"architecture", "parameters", "context_length", "quantization",
-                                            "format_version", "tensors", NULL};
+        static const char *const names[] = {
+                "architecture", "parameters", "context_length", "quantization", "format_version",
+                "tensors",      NULL};
 
         if (!has_exactly(o, names) || !get_text(o, "architecture", REGISTRY_TEXT_MAX, &e->architecture) ||
             !get_text(o, "quantization", REGISTRY_TEXT_MAX, &e->quantization) ||
@@ -163,7 +165,8 @@ static bool is_same_artifact(const struct json *artifact, const struct evidence 
         struct sha256 digest;
         uint64_t size;
 
-        return has_exactly(artifact, names) && json_get_u64(artifact, "size", &size) >= 0 && size == e->size &&
+        return has_exactly(artifact, names) && json_get_u64(artifact, "size", &size) >= 0 &&
+               size == e->size &&
                sha256_from_hex(json_get_view(artifact, "sha256", VIEW_NULL), &digest) >= 0 &&
                memcmp(digest.b, e->sha256.b, SHA256_SIZE) == 0 &&
                view_eq(json_get_view(artifact, "kind", VIEW_NULL), e->kind) &&
@@ -171,7 +174,8 @@ static bool is_same_artifact(const struct json *artifact, const struct evidence 
 }
 
 static int read_verdict(const struct json *o, struct evidence *e, struct fault *f) {
-        static const char *const names[] = {"schema", "artifact", "verdict", "stages", "policy_digest", "scanner", NULL};
+        static const char *const names[] = {"schema",        "artifact", "verdict", "stages",
+                                            "policy_digest", "scanner",  NULL};
 
         if (!has_exactly(o, names) || !view_eq_str(json_get_view(o, "schema", VIEW_NULL), "secai.verdict/1"))
                 return malformed(f, "verdict");
@@ -202,7 +206,8 @@ static int read_facts(const struct json *o, struct evidence *e, struct fault *f)
                 return refused(f, "REG-E05", "only GGUF and safetensors files can be promoted");
         if (!get_text(o, "source", REGISTRY_TEXT_MAX, &e->source) || !one_of(e->source, sources))
                 return malformed(f, "source");
-        if (!get_text(o, "policy_digest", REGISTRY_TEXT_MAX, &e->policy_digest) || !is_digest(e->policy_digest))
+        if (!get_text(o, "policy_digest", REGISTRY_TEXT_MAX, &e->policy_digest) ||
+            !is_digest(e->policy_digest))
                 return malformed(f, "policy_digest");
         if (!get_text(o, "scanner", REGISTRY_TEXT_MAX, &e->scanner) || e->scanner.n == 0 ||
             !get_text(o, "created", 64, &e->created) || e->created.n == 0)
@@ -211,8 +216,9 @@ static int read_facts(const struct json *o, struct evidence *e, struct fault *f)
 }
 
 static int read_root(const struct json *o, struct evidence *e, struct fault *f) {
-        static const char *const names[] = {"schema",  "job",           "sha256",  "size",    "name",    "kind",   "source",
-                                            "policy_digest", "scanner", "created", "summary", "verdict", NULL};
+        static const char *const names[] = {
+                "schema",        "job",     "sha256",  "size",    "name",    "kind", "source",
+                "policy_digest", "scanner", "created", "summary", "verdict", NULL};
         int r;
 
         if (!has_exactly(o, names))

@@ -17,8 +17,8 @@ struct evidence {
         struct view architecture, quantization;
         uint64_t parameters, context_length, format_version, tensors;
         const struct json *verdict;
-        bool is_signed;       /* provenance: by a trusted key … */
-        struct view key;      /* … with this id, 64 hex digits */
+        bool is_signed;  /* provenance: by a trusted key … */
+        struct view key; /* … with this id, 64 hex digits */
 };
 
 void evidence_done(struct evidence *e);

@@ -11,7 +11,8 @@ static int append_statement(const struct head *h, struct view created, struct bu
 
         sha256_hex(&h->digest, hex);
         return buf_printf(out, "{\"version\":%llu,\"models\":%llu,\"sha256\":\"%s\",\"created\":\"%.*s\"",
-                          (unsigned long long)h->version, (unsigned long long)h->models, hex, VIEW_ARG(created));
+                          (unsigned long long)h->version, (unsigned long long)h->models, hex,
+                          VIEW_ARG(created));
 }
 
 static int signed_text(const struct head *h, struct view created, struct buf *out) {

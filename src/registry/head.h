@@ -13,6 +13,7 @@ struct head {
 };
 
 /* Appends the signed text, made at `real_usec`. */
-SAI_NODISCARD int head_sign(const struct head *h, uint64_t real_usec, const struct signing_key *key, struct buf *out);
+SAI_NODISCARD int head_sign(const struct head *h, uint64_t real_usec, const struct signing_key *key,
+                            struct buf *out);
 /* 0 and *ret, -EBADMSG (not a head), -EKEYREJECTED (not signed by this key). */
 SAI_NODISCARD int head_read(struct view text, const struct public_key *key, struct head *ret);

@@ -50,7 +50,8 @@ static int accept_manifest(const char *path) {
         if (r < 0)
                 log_error("manifest_not_accepted", "%s: %s (%s)", path, fault.text, strerror(-r));
         else
-                log_info("manifest_accepted", "%s: the manifest as it stands is signed as a new version", path);
+                log_info("manifest_accepted", "%s: the manifest as it stands is signed as a new version",
+                         path);
         return r < 0 ? 1 : 0;
 }
 
@@ -58,7 +59,7 @@ static int read_settings(struct program *p) {
         _cleanup_(json_document_freep) struct json_document *d = NULL;
         struct fault fault = FAULT_NONE;
         const struct json *o;
-        uint64_t hours = 168;
+        uint64_t hours;
         int r = config_load(service_config_dir(p->service), "config/appliance.yaml", "appliance", &d, &fault);
 
         if (r < 0) {
@@ -66,9 +67,11 @@ static int read_settings(struct program *p) {
                 return r;
         }
         o = json_get(json_root(d), "registry");
-        p->checks.bytes_per_second = (uint64_t)100 << 20;
-        (void)json_get_u64(o, "verify_bytes_per_second", &p->checks.bytes_per_second); /* the schema has checked them */
-        (void)json_get_u64(o, "verify_interval_hours", &hours);
+        if (json_get_u64(o, "verify_bytes_per_second", &p->checks.bytes_per_second) < 0)
+                p->checks.bytes_per_second =
+                        REGISTRY_VERIFY_SPEED; /* left out: the schema has checked the rest */
+        if (json_get_u64(o, "verify_interval_hours", &hours) < 0)
+                hours = REGISTRY_VERIFY_HOURS;
         p->checks.interval_usec = hours * 3600 * USEC_PER_SEC;
         return 0;
 }
@@ -78,7 +81,8 @@ static int read_blocklist(struct program *p) {
         int r = blocklist_new(service_config_dir(p->service), &p->blocklist, &fault);
 
         if (r < 0)
-                log_error("bad_configuration", "%s (without a blocklist the registry does not start)", fault.text);
+                log_error("bad_configuration", "%s (without a blocklist the registry does not start)",
+                          fault.text);
         return r;
 }
 
@@ -95,18 +99,21 @@ static int read_evidence_key(struct program *p) {
                 r = public_key_from_pem(buf_view(&pem), &p->evidence_key, &fault);
         if (r < 0)
                 log_error("no_evidence_key",
-                          "%s/evidence.pub: %s; expected quarantine's public key (`quarantine --make-keys` makes the pair)",
+                          "%s/evidence.pub: %s; expected quarantine's public key (`quarantine --make-keys` "
+                          "makes the pair)",
                           path ? path : "(no credentials)", strerror(-r));
         return r;
 }
 
 static int open_manifest(struct program *p) {
         struct fault fault = FAULT_NONE;
-        int r = manifest_open(service_state_path(p->service), service_state_dir(p->service), &p->manifest, &fault);
+        int r = manifest_open(service_state_path(p->service), service_state_dir(p->service), &p->manifest,
+                              &fault);
 
         if (r < 0)
-                log_error(fault.rule, "%s; nothing was changed. See src/registry/README.md: restore the newest files, or "
-                                      "accept what is there with `registry --accept-manifest --state %s`",
+                log_error(fault.rule,
+                          "%s; nothing was changed. See src/registry/README.md: restore the newest files, or "
+                          "accept what is there with `registry --accept-manifest --state %s`",
                           fault.text, service_state_path(p->service));
         return r;
 }
@@ -155,7 +162,8 @@ static int repair(struct program *p) {
         if (r < 0)
                 log_error("repair_failed", "the store can't be put in order: %s", strerror(-r));
         if (orphans || missing)
-                log_warning("store_repaired", "removed %llu files without a model, found %llu models without a file",
+                log_warning("store_repaired",
+                            "removed %llu files without a model, found %llu models without a file",
                             (unsigned long long)orphans, (unsigned long long)missing);
         return r;
 }
@@ -182,7 +190,8 @@ static int serve_http(struct program *p) {
 static int serve_channel(struct program *p) {
         p->channel_fd = service_take_fd(p->service, "fd");
         if (p->channel_fd < 0) {
-                log_error("no_socket", "no socket \"fd\" was passed in; start me through securectl or systemd");
+                log_error("no_socket",
+                          "no socket \"fd\" was passed in; start me through securectl or systemd");
                 return p->channel_fd;
         }
         p->channels = (struct channel_context){p->service, p->catalog};
@@ -237,7 +246,8 @@ int main(int argc, char *argv[]) {
 
         if (argc == 4 && strcmp(argv[1], "--accept-manifest") == 0 && strcmp(argv[2], "--state") == 0)
                 return accept_manifest(argv[3]);
-        (void)sigaction(SIGIO, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* a broken lease is asked for */
+        (void)sigaction(SIGIO, &(struct sigaction){.sa_handler = SIG_IGN},
+                        NULL); /* a broken lease is asked for */
         r = service_new("registry", argc, argv, &p.service);
         if (r != 0)
                 return r > 0 ? 0 : 2;

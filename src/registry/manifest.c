@@ -15,12 +15,14 @@
 /* `model` and `head` are what is signed; `job` and `check_run` are notes that may be lost without harm to trust. */
 static const char *const migrations[] = {
         "CREATE TABLE model("
-        " sha256 TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, size INTEGER NOT NULL,"
+        " sha256 TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, size INTEGER NOT "
+        "NULL,"
         " architecture TEXT NOT NULL, parameters INTEGER NOT NULL, context_length INTEGER NOT NULL,"
         " quantization TEXT NOT NULL, promoted_at TEXT NOT NULL, job TEXT NOT NULL, source TEXT NOT NULL,"
         " signature_status TEXT NOT NULL, signature_key TEXT, evidence TEXT NOT NULL) STRICT;"
         "CREATE TABLE head(id INTEGER PRIMARY KEY CHECK(id = 1), text TEXT NOT NULL) STRICT;"
-        "CREATE TABLE job(id TEXT PRIMARY KEY NOT NULL, sha256 TEXT NOT NULL, duplicate INTEGER NOT NULL) STRICT;"
+        "CREATE TABLE job(id TEXT PRIMARY KEY NOT NULL, sha256 TEXT NOT NULL, duplicate INTEGER NOT NULL) "
+        "STRICT;"
         "CREATE TABLE check_run("
         " sha256 TEXT PRIMARY KEY NOT NULL REFERENCES model(sha256) ON DELETE CASCADE,"
         " state INTEGER NOT NULL, verified_at TEXT) STRICT;",
@@ -37,8 +39,9 @@ struct manifest {
         bool head_dirty; /* head.json is older */
 };
 
-#define COLUMNS                                                                                                  \
-        "model.sha256, name, kind, size, architecture, parameters, context_length, quantization, promoted_at,"   \
+#define COLUMNS                                                                                              \
+        "model.sha256, name, kind, size, architecture, parameters, context_length, quantization, "           \
+        "promoted_at,"                                                                                       \
         " job, source, signature_status, signature_key, evidence, state, verified_at"
 
 const char *check_state_name(enum check_state s) {
@@ -131,7 +134,8 @@ static int hash_model(const struct model *m, void *userdata) {
 
 /* Digest and number of all models; inside a transaction. */
 static int hash_models(struct manifest *m, struct head *ret) {
-        static const char sql[] = "SELECT " COLUMNS " FROM model LEFT JOIN check_run USING(sha256) ORDER BY model.sha256";
+        static const char sql[] = "SELECT " COLUMNS
+                                  " FROM model LEFT JOIN check_run USING(sha256) ORDER BY model.sha256";
         _cleanup_(digest_freep) struct digest *d = NULL;
         sqlite3_stmt *s = db_statement(m->db, sql);
         int r = s ? digest_new(&d) : -EIO;
@@ -143,7 +147,8 @@ static int hash_models(struct manifest *m, struct head *ret) {
 
 /* Signs the list as it now stands in the transaction; *text is the new head. */
 static int write_head(struct manifest *m, uint64_t version, struct head *ret, struct buf *text) {
-        static const char sql[] = "INSERT INTO head(id, text) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET text = ?1";
+        static const char sql[] =
+                "INSERT INTO head(id, text) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET text = ?1";
         struct head h = {.version = version};
         sqlite3_stmt *s;
         int r = hash_models(m, &h);
@@ -222,7 +227,8 @@ static int read_db_head(struct manifest *m, struct head *ret, struct buf *text, 
         if (r >= 0)
                 r = head_read(buf_view(text), m->public, ret);
         if (r == -EBADMSG || r == -EKEYREJECTED || r == -EFBIG)
-                return broken(f, "manifest_tampered", "the head in manifest.db was not signed by this registry");
+                return broken(f, "manifest_tampered",
+                              "the head in manifest.db was not signed by this registry");
         return r;
 }
 
@@ -273,9 +279,11 @@ static int check_heads(struct manifest *m, struct buf *text, struct fault *f) {
         if (no_db)
                 return no_file && now.models == 0
                                ? 1
-                               : broken(f, "manifest_rolled_back", "manifest.db is new, but this registry had models");
+                               : broken(f, "manifest_rolled_back",
+                                        "manifest.db is new, but this registry had models");
         if (!same_list(&db, &now))
-                return broken(f, "manifest_tampered", "the models in manifest.db are not the ones that were signed");
+                return broken(f, "manifest_tampered",
+                              "the models in manifest.db are not the ones that were signed");
         if (no_file && db.version > 1)
                 return broken(f, "manifest_tampered", "head.json is missing");
         m->head = db;
@@ -304,7 +312,7 @@ static int check_or_begin(struct manifest *m, struct fault *f) {
 static int open_keys(struct manifest *m, bool may_create, struct fault *f) {
         _cleanup_(buf_donep) struct buf pem = BUF_INIT(4096);
         bool begun = !may_create && (faccessat(m->state_dir, DB_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-                     faccessat(m->state_dir, HEAD_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+                                     faccessat(m->state_dir, HEAD_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
         int r = signing_key_load(m->state_dir, KEY_NAME, !begun, &m->key);
 
         if (r == -ENOENT)
@@ -327,7 +335,8 @@ static int open_db(struct manifest *m, const char *state_path, struct fault *f) 
 }
 
 /* `new_key`: a missing key is made even though a manifest is there. */
-static int open_all(const char *state_path, int state_dir, bool new_key, struct manifest **ret, struct fault *f) {
+static int open_all(const char *state_path, int state_dir, bool new_key, struct manifest **ret,
+                    struct fault *f) {
         _cleanup_(manifest_freep) struct manifest *m = calloc(1, sizeof *m);
         int r;
 
@@ -354,8 +363,8 @@ int manifest_open(const char *state_path, int state_dir, struct manifest **ret, 
                 r = check_or_begin(m, &f);
         if (r < 0)
                 return f.code < 0 ? (*reterr = f).code
-                                  : fault_set(reterr, r, "manifest_unreadable", 0, "the manifest can't be opened: %s",
-                                              strerror(-r));
+                                  : fault_set(reterr, r, "manifest_unreadable", 0,
+                                              "the manifest can't be opened: %s", strerror(-r));
         *ret = TAKE_PTR(m);
         return 0;
 }
@@ -373,8 +382,9 @@ int manifest_accept(const char *state_path, int state_dir, struct fault *reterr)
         (void)read_db_head(m, &db, &text, NULL); /* unreadable ones count as version 0 */
         (void)read_file_head(m, &file, NULL);
         r = finish_change(m, 0, MAX_OF(db.version, file.version) + 1);
-        return r >= 0 && m->head_dirty ? fault_set(reterr, -EIO, "manifest_unreadable", 0, "head.json can't be written")
-                                       : r;
+        return r >= 0 && m->head_dirty
+                       ? fault_set(reterr, -EIO, "manifest_unreadable", 0, "head.json can't be written")
+                       : r;
 }
 
 struct manifest *manifest_free(struct manifest *m) {
@@ -586,7 +596,8 @@ int manifest_find_job(struct manifest *m, struct view job, struct sha256 *ret, b
 /* --- reading --- */
 
 int manifest_each(struct manifest *m, manifest_seen seen, void *userdata) {
-        static const char sql[] = "SELECT " COLUMNS " FROM model LEFT JOIN check_run USING(sha256) ORDER BY name";
+        static const char sql[] = "SELECT " COLUMNS
+                                  " FROM model LEFT JOIN check_run USING(sha256) ORDER BY name";
         sqlite3_stmt *s;
         uint64_t rows;
         int r = db_begin(m->db);
@@ -628,7 +639,8 @@ bool manifest_has(struct manifest *m, const struct sha256 *digest) {
 
 static int set_check(struct manifest *m, const struct sha256 *digest, enum check_state state) {
         static const char sql[] =
-                "INSERT INTO check_run(sha256, state, verified_at) SELECT ?1, ?2, ?3 FROM model WHERE sha256 = ?1"
+                "INSERT INTO check_run(sha256, state, verified_at) SELECT ?1, ?2, ?3 FROM model WHERE sha256 "
+                "= ?1"
                 " ON CONFLICT(sha256) DO UPDATE SET state = ?2, verified_at = coalesce(?3, verified_at)";
         sqlite3_stmt *s = db_statement(m->db, sql);
         char now[CLOCK_TEXT_SIZE];
@@ -669,8 +681,9 @@ int manifest_make_due(struct manifest *m, uint64_t before_usec) {
 }
 
 static int next_pending(struct manifest *m, struct sha256 *ret, uint64_t *ret_size) {
-        static const char sql[] = "SELECT sha256, size FROM check_run JOIN model USING(sha256) WHERE state IN (1, 2)"
-                                  " ORDER BY verified_at LIMIT 1";
+        static const char sql[] =
+                "SELECT sha256, size FROM check_run JOIN model USING(sha256) WHERE state IN (1, 2)"
+                " ORDER BY verified_at LIMIT 1";
         sqlite3_stmt *s = db_statement(m->db, sql);
         int r = s ? db_step(s) : -EIO;
 

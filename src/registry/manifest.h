@@ -18,7 +18,8 @@ const char *check_state_name(enum check_state s); /* "ok", "pending", "running",
 /* One model; the views live while the callback that gets it runs. */
 struct model {
         struct sha256 sha256;
-        struct view name, kind, architecture, quantization, promoted_at, job, source, signature_status, signature_key;
+        struct view name, kind, architecture, quantization, promoted_at, job, source, signature_status,
+                signature_key;
         struct view verified_at; /* VIEW_NULL: never */
         struct view evidence;    /* the text that was signed */
         uint64_t size, parameters, context_length;
@@ -32,7 +33,8 @@ struct manifest_head {
 
 /* Opens <state_path>/manifest.db; makes key and first head when there is nothing yet. -EUCLEAN and *reterr with rule
  * "manifest_rolled_back" or "manifest_tampered" when what is there does not fit together (README.md: what an owner does). */
-SAI_NODISCARD int manifest_open(const char *state_path, int state_dir, struct manifest **ret, struct fault *reterr);
+SAI_NODISCARD int manifest_open(const char *state_path, int state_dir, struct manifest **ret,
+                                struct fault *reterr);
 /* The owner's decision: takes the database as it stands and signs it as a new version above all that were seen. */
 SAI_NODISCARD int manifest_accept(const char *state_path, int state_dir, struct fault *reterr);
 struct manifest *manifest_free(struct manifest *m); /* NULL is fine; returns NULL */
@@ -53,13 +55,15 @@ SAI_NODISCARD int manifest_remove(struct manifest *m, const struct sha256 *diges
 /* Remembers that this job asked for a model that was there already. */
 SAI_NODISCARD int manifest_note_job(struct manifest *m, struct view job, const struct sha256 *digest);
 /* What the job led to: 0 and *ret, *ret_duplicate; -ENOENT. */
-SAI_NODISCARD int manifest_find_job(struct manifest *m, struct view job, struct sha256 *ret, bool *ret_duplicate);
+SAI_NODISCARD int manifest_find_job(struct manifest *m, struct view job, struct sha256 *ret,
+                                    bool *ret_duplicate);
 
 typedef int (*manifest_seen)(const struct model *model, void *userdata);
 /* In order of names. A negative result of `seen` ends it and is returned. `seen` must not call the manifest. */
 SAI_NODISCARD int manifest_each(struct manifest *m, manifest_seen seen, void *userdata);
 /* -ENOENT. */
-SAI_NODISCARD int manifest_get(struct manifest *m, const struct sha256 *digest, manifest_seen seen, void *userdata);
+SAI_NODISCARD int manifest_get(struct manifest *m, const struct sha256 *digest, manifest_seen seen,
+                               void *userdata);
 bool manifest_has(struct manifest *m, const struct sha256 *digest);
 
 /* The outcome of reading a model again; CHECK_OK and CHECK_FAILED set the time too. -ENOENT. */

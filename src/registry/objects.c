@@ -310,7 +310,8 @@ static int each_in_folder(int folder, const char *prefix, int (*seen)(const stru
         return r;
 }
 
-int objects_each(struct objects *o, int (*seen)(const struct sha256 *digest, void *userdata), void *userdata) {
+int objects_each(struct objects *o, int (*seen)(const struct sha256 *digest, void *userdata),
+                 void *userdata) {
         char prefix[3];
         int r = 0;
 

@@ -19,7 +19,9 @@ static void put_or_null(struct json_writer *w, const char *key, struct view v) {
 static void write_check(struct json_writer *w, const struct model *m, struct routes_context *c) {
         bool running;
         uint64_t bytes = checker_progress(c->checker, &m->sha256, &running);
-        enum check_state state = running ? CHECK_RUNNING : m->check == CHECK_RUNNING ? CHECK_PENDING : m->check;
+        enum check_state state = running                     ? CHECK_RUNNING
+                                 : m->check == CHECK_RUNNING ? CHECK_PENDING
+                                                             : m->check;
 
         put_or_null(w, "verified_at", m->verified_at);
         json_member_string(w, "verify_state", check_state_name(state));
@@ -126,7 +128,8 @@ static int path_digest(struct http_request *q, struct sha256 *ret) {
 
         if (sha256_from_hex(http_path_part(q, 0), ret) >= 0)
                 return 0;
-        r = http_reply_error(q, 404, "unknown_model", NULL, "A model is named by its 64 lower-case hex digits.");
+        r = http_reply_error(q, 404, "unknown_model", NULL,
+                             "A model is named by its 64 lower-case hex digits.");
         return r < 0 ? r : -EBADMSG;
 }
 
@@ -186,9 +189,14 @@ static const struct http_route routes[] = {
         {.method = "GET", .path = "/health", .handler = service_health},
         {.method = "GET", .path = "/v1/models", .handler = list_models, .permission = "registry.read"},
         {.method = "GET", .path = "/v1/models/{sha256}", .handler = get_model, .permission = "registry.read"},
-        {.method = "POST", .path = "/v1/models/{sha256}/verify", .handler = verify_model,
+        {.method = "POST",
+         .path = "/v1/models/{sha256}/verify",
+         .handler = verify_model,
          .permission = "registry.verify"},
-        {.method = "DELETE", .path = "/v1/models/{sha256}", .handler = delete_model, .permission = "registry.delete"},
+        {.method = "DELETE",
+         .path = "/v1/models/{sha256}",
+         .handler = delete_model,
+         .permission = "registry.delete"},
         {0},
 };
 

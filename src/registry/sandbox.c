@@ -2,7 +2,8 @@
 
 #include "registry/limits.h"
 
-int registry_sandbox_enter(const struct registry_paths *paths, struct sandbox_report *ret, struct fault *reterr) {
+int registry_sandbox_enter(const struct registry_paths *paths, struct sandbox_report *ret,
+                           struct fault *reterr) {
         const struct sandbox_path table[] = {
                 {.path = paths->state, .access = SANDBOX_READ | SANDBOX_WRITE},
                 {.path = paths->config, .access = SANDBOX_READ},
@@ -12,8 +13,8 @@ int registry_sandbox_enter(const struct registry_paths *paths, struct sandbox_re
         const struct sandbox_profile profile = {
                 .program = "registry",
                 .namespaces = SANDBOX_NS_USER | SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_UTS,
-                .calls = SANDBOX_CALLS_BASE | SANDBOX_CALLS_FILES | SANDBOX_CALLS_THREADS | SANDBOX_CALLS_SERVER |
-                         SANDBOX_CALLS_CONNECT,
+                .calls = SANDBOX_CALLS_BASE | SANDBOX_CALLS_FILES | SANDBOX_CALLS_THREADS |
+                         SANDBOX_CALLS_SERVER | SANDBOX_CALLS_CONNECT,
                 .paths = table,
                 .memory_bytes = REGISTRY_MEMORY_MAX,
                 .files = 512,

@@ -1,0 +1,123 @@
+#include "registry_fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "support/cm.h"
+
+#include "base/file.h"
+
+#define WAIT (60 * USEC_PER_SEC)
+
+void registry_fixture_make(struct registry_fixture *f) {
+        f->h = harness_new();
+        (void)snprintf(f->private_dir, sizeof f->private_dir, "%s/private", harness_root(f->h));
+        (void)snprintf(f->inbox, sizeof f->inbox, "%s/inbox", harness_root(f->h));
+        assert_int_equal(mkdir(f->private_dir, 0700), 0);
+        assert_int_equal(mkdir(f->inbox, 0700), 0);
+        evidence_make_key(f->private_dir, harness_credentials_path(f->h, "registry"));
+        harness_start(f->h, "audit", NULL);
+        harness_start(f->h, "registry", NULL);
+}
+
+void registry_fixture_done(struct registry_fixture *f) {
+        f->h = harness_free(f->h);
+}
+
+int registry_fixture_file(struct registry_fixture *f, const char *name, struct view content) {
+        _cleanup_(closep) int dir = open_dir(f->inbox);
+        int fd;
+
+        (void)unlinkat(dir, name, 0);
+        assert_int_equal(replace_file(dir, name, content, 0600), 0);
+        fd = open_beneath(dir, name, O_RDONLY, 0);
+        assert_true(fd >= 0);
+        return fd;
+}
+
+int registry_fixture_channel(struct registry_fixture *f, const char *caller) {
+        char path[512];
+        int sock;
+
+        (void)snprintf(path, sizeof path, "%s/registry.fd.sock", harness_run_path(f->h));
+        sock = fd_channel_connect(path, view_of(harness_token(f->h, caller, "registry")), WAIT);
+        assert_true(sock >= 0);
+        return sock;
+}
+
+static void copy(char *out, size_t n, struct view v) {
+        (void)snprintf(out, n, "%.*s", VIEW_ARG(v));
+}
+
+struct channel_answer registry_fixture_ask(int sock, struct view message, int fd) {
+        _cleanup_(json_document_freep) struct json_document *d = NULL;
+        struct channel_answer a = {.fd = -EBADF};
+        const struct json *o;
+
+        assert_int_equal(fd_channel_send(sock, message, fd, WAIT), 0);
+        assert_int_equal(fd_channel_receive(sock, WAIT, &d, &a.fd), 0);
+        o = json_root(d);
+        assert_int_equal(json_get_bool(o, "ok", &a.ok), 0);
+        (void)!json_get_bool(o, "duplicate", &a.duplicate);
+        (void)!json_get_bool(o, "final", &a.final);
+        (void)!json_get_u64(o, "size", &a.size);
+        copy(a.code, sizeof a.code, json_get_view(o, "code", VIEW("")));
+        copy(a.message, sizeof a.message, json_get_view(o, "message", VIEW("")));
+        copy(a.sha256, sizeof a.sha256, json_get_view(o, "sha256", VIEW("")));
+        copy(a.name, sizeof a.name, json_get_view(o, "name", VIEW("")));
+        return a;
+}
+
+struct channel_answer registry_fixture_promote(struct registry_fixture *f, const struct evidence_spec *s,
+                                               int fd) {
+        _cleanup_(closep) int sock = registry_fixture_channel(f, "quarantine");
+        _cleanup_(buf_donep) struct buf message = BUF_INIT((size_t)1 << 20);
+
+        evidence_message(f->private_dir, s, &message);
+        return registry_fixture_ask(sock, buf_view(&message), fd);
+}
+
+struct channel_answer registry_fixture_add(struct registry_fixture *f, const char *name,
+                                           struct view content) {
+        struct evidence_spec s = evidence_spec_for(name, content);
+        _cleanup_(closep) int fd = registry_fixture_file(f, name, content);
+
+        return registry_fixture_promote(f, &s, fd);
+}
+
+struct channel_answer registry_fixture_open(int sock, const char *sha256) {
+        char message[128];
+
+        (void)snprintf(message, sizeof message, "{\"op\":\"open\",\"sha256\":\"%s\"}", sha256);
+        return registry_fixture_ask(sock, view_of(message), -EBADF);
+}
+
+unsigned registry_fixture_call(struct registry_fixture *f, const char *caller, const char *method,
+                               const char *path, struct buf *ret_body) {
+        struct http_client *c = harness_client(f->h, caller, "registry");
+        struct http_answer a;
+        unsigned status = harness_call(c, method, path, NULL, &a);
+
+        if (ret_body)
+                *ret_body = TAKE_BUF(a.body);
+        http_answer_done(&a);
+        http_client_free(c);
+        return status;
+}
+
+unsigned registry_fixture_count(struct registry_fixture *f) {
+        _cleanup_(json_document_freep) struct json_document *d = NULL;
+        _cleanup_(buf_donep) struct buf body = BUF_INIT(0);
+        const struct json *models;
+
+        assert_int_equal(registry_fixture_call(f, "ui", "GET", "/v1/models", &body), 200);
+        assert_int_equal(json_parse(buf_view(&body), NULL, &d, NULL), 0);
+        models = json_get_typed(json_root(d), "models", JSON_ARRAY);
+        assert_non_null(models);
+        return models->count;
+}
+
+void registry_fixture_object(struct registry_fixture *f, const char *sha256, char out[512]) {
+        (void)snprintf(out, 512, "%s/objects/sha256/%.2s/%s", harness_state_path(f->h, "registry"), sha256,
+                       sha256 + 2);
+}
