@@ -27,7 +27,6 @@
 #define WORKER_MEMORY_BYTES  ((uint64_t)512 << 20)
 #define WORKER_CPU_LEAST_SEC 120 /* plus a second for each WORKER_CPU_BYTES */
 #define WORKER_CPU_BYTES     ((uint64_t)8 << 20)
-#define WORKER_TRIES_MAX     3
 
 /* Artifacts and jobs. */
 #define ARTIFACT_BYTES_MAX  ((uint64_t)1 << 41)
@@ -43,6 +42,7 @@
 #define INBOX_SETTLE_USEC   (UINT64_C(1) * 1000000)  /* unchanged for so long when nobody has it open */
 #define INBOX_STABLE_USEC   (UINT64_C(10) * 1000000) /* the same where leases are impossible */
 #define DISK_SPARE_BYTES    ((uint64_t)64 << 20)     /* never fill the last of the disk with copies */
+#define INTERRUPTED_MAX      100                       /* times that quarantine may die over one file */
 #define RETRY_LEAST_USEC    (UINT64_C(1) * 1000000)
 #define RETRY_MOST_USEC     (UINT64_C(60) * 1000000)
 
@@ -69,3 +69,4 @@
 #define API_CLIENTS_MAX      16
 #define EVENT_GAP_USEC       (UINT64_C(100) * 1000)     /* at most ten events a second a job */
 #define PROMOTE_TIMEOUT_USEC (UINT64_C(3600) * 1000000) /* the registry hashes the file itself */
+#define PROMOTE_STEP_USEC    (UINT64_C(500) * 1000)

@@ -1,6 +1,8 @@
 #include "quarantine/stage.h"
 
-#include "base/buf.h"
+#include "base/text.h"
+
+#include <stdarg.h>
 
 static const char *const names[STAGES + 1] = {
         "",           "source_policy", "format_gate",     "integrity_check",
@@ -42,6 +44,14 @@ int stage_put(struct stage *s, const struct finding *f) {
         return 0;
 }
 
+/* A text that was cut to fit must not end in half a character. */
+static void cut_to_whole_characters(char *text) {
+        size_t fault = utf8_first_fault(view_of(text));
+
+        if (fault != SIZE_MAX)
+                text[fault] = '\0';
+}
+
 int stage_say(struct stage *s, unsigned number, enum finding_severity severity, const char *rule,
               const char *format, ...) {
         struct finding f = {.stage = number, .severity = severity, .at = UINT64_MAX};
@@ -51,6 +61,7 @@ int stage_say(struct stage *s, unsigned number, enum finding_severity severity, 
         va_start(ap, format);
         (void)vsnprintf(f.message, sizeof f.message, format, ap);
         va_end(ap);
+        cut_to_whole_characters(f.message);
         return stage_put(s, &f);
 }
 

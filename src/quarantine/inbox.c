@@ -1,0 +1,239 @@
+#include "quarantine/inbox.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#define SIGHTINGS_MAX 1024
+#define STOP_STEP_USEC (UINT64_C(250) * USEC_PER_MSEC)
+
+struct inbox {
+        struct quarantine *q;
+        pthread_t thread;
+        int watch;
+        struct sighting sightings[SIGHTINGS_MAX];
+        size_t n;
+        bool unsettled; /* something must be looked at again soon */
+};
+
+static struct sighting *sighting_of(struct inbox *i, const char *name) {
+        struct sighting *s;
+
+        for (size_t k = 0; k < i->n; k++)
+                if (strcmp(i->sightings[k].name, name) == 0)
+                        return &i->sightings[k];
+        if (i->n == SIGHTINGS_MAX)
+                return NULL; /* its turn comes when others have gone */
+        s = &i->sightings[i->n++];
+        *s = (struct sighting){.since_usec = clock_monotonic_usec()};
+        (void)snprintf(s->name, sizeof s->name, "%s", name);
+        return s;
+}
+
+static void forget_unseen(struct inbox *i) {
+        size_t kept = 0;
+
+        for (size_t k = 0; k < i->n; k++)
+                if (i->sightings[k].seen)
+                        i->sightings[kept++] = i->sightings[k];
+        i->n = kept;
+}
+
+/* A row that says why an entry is refused; the entry itself stays where it is. */
+static int put_refusal(struct inbox *i, const char *name, const struct inbox_entry *e) {
+        _cleanup_(job_donep) struct job j = JOB_INIT;
+        char known[JOB_ID_SIZE];
+        int r;
+
+        r = jobs_find_refusal(i->q->jobs, e->id, known);
+        if (r != -ENOENT)
+                return r;
+        j.from_inbox = true;
+        j.source = SOURCE_LOCAL;
+        j.state = JOB_PARKED;
+        j.size = e->size;
+        (void)snprintf(j.inbox_id, sizeof j.inbox_id, "%s", e->id);
+        r = buf_append_str(&j.name, name);
+        if (r >= 0)
+                r = buf_append_str(&j.code, e->code);
+        if (r >= 0)
+                r = buf_append_str(&j.reason, e->reason);
+        if (r >= 0)
+                r = jobs_add(i->q->jobs, &j);
+        if (r >= 0) {
+                log_warning("inbox_entry_refused", "%s: %s", name, e->reason);
+                live_touch(i->q->live, j.id);
+        }
+        return r;
+}
+
+static int make_row(struct inbox *i, const char *name, const struct inbox_entry *e, struct job *j) {
+        int r;
+
+        j->from_inbox = true;
+        j->source = SOURCE_LOCAL;
+        j->state = JOB_RECEIVING;
+        j->size = e->size;
+        (void)snprintf(j->inbox_id, sizeof j->inbox_id, "%s", e->id);
+        r = buf_append_str(&j->name, name);
+        if (r >= 0) {
+                r = claim_take_signature(&i->q->claims, name, &j->signature, false);
+                if (r == -ENOENT || r == -ELOOP)
+                        r = 0;
+        }
+        return r < 0 ? r : jobs_add(i->q->jobs, j);
+}
+
+static int claim_entry(struct inbox *i, const char *name, struct inbox_entry *e) {
+        _cleanup_(job_donep) struct job j = JOB_INIT;
+        int r;
+
+        r = make_row(i, name, e, &j);
+        if (r < 0)
+                return r;
+        r = quarantine_audit(i->q, "job_claimed", "info", NULL, &j);
+        if (r >= 0)
+                r = claim_take(&i->q->claims, name, e, j.id);
+        if (r < 0) {
+                int gone = jobs_delete(i->q->jobs, view_of(j.id));
+
+                return gone < 0 && r != -EBUSY ? gone : r;
+        }
+        if (j.signature.n > 0)
+                (void)claim_take_signature(&i->q->claims, name, NULL, true);
+        j.state = JOB_WAITING;
+        r = jobs_put(i->q->jobs, &j);
+        live_touch(i->q->live, j.id);
+        return r;
+}
+
+static void look_at(struct inbox *i, const char *name) {
+        struct sighting *s = sighting_of(i, name);
+        struct inbox_entry e;
+        int r = 0;
+
+        if (!s)
+                return;
+        s->seen = true;
+        switch (claim_look(&i->q->claims, name, s, &e)) {
+        case CLAIM_READY:
+                r = claim_entry(i, name, &e);
+                close_fd(e.fd);
+                break;
+        case CLAIM_REFUSED:
+                r = put_refusal(i, name, &e);
+                break;
+        case CLAIM_SETTLING:
+                i->unsettled = true;
+                break;
+        case CLAIM_BUSY:
+        case CLAIM_GONE:
+                break;
+        }
+        if (r < 0 && r != -EBUSY)
+                log_warning("claim_failed", "%s stays in the inbox: %s", name, strerror(-r));
+}
+
+static void closedirp(DIR **d) {
+        if (*d)
+                (void)closedir(*d);
+}
+
+static void rescan(struct inbox *i) {
+        int fd = openat(i->q->claims.incoming, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(closedirp) DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+        struct dirent *e;
+
+        if (!d) {
+                close_fd(fd);
+                log_error("inbox_unreadable", "the inbox can't be listed: %s", strerror(errno));
+                return;
+        }
+        i->unsettled = false;
+        for (size_t k = 0; k < i->n; k++)
+                i->sightings[k].seen = false;
+        for (unsigned n = 0; n < INBOX_ENTRIES_MAX && !live_is_stopping(i->q->live) && (e = readdir(d)); n++)
+                if (!claim_name_is_ignored(view_of(e->d_name)))
+                        look_at(i, e->d_name);
+        forget_unseen(i);
+}
+
+/* A refusal whose cause is gone from the inbox says nothing any more. */
+static void drop_old_refusals(struct inbox *i) {
+        _cleanup_(buf_donep) struct buf ids = BUF_INIT(JOBS_LISTED_MAX * (size_t)JOB_ID_SIZE);
+
+        if (jobs_list(i->q->jobs, JOB_PARKED, true, JOBS_LISTED_MAX, &ids) < 0)
+                return;
+        for (size_t at = 0; at < ids.n; at += JOB_ID_SIZE - 1) {
+                _cleanup_(job_donep) struct job j = JOB_INIT;
+                struct stat st;
+
+                if (jobs_get(i->q->jobs, view_make(ids.p + at, JOB_ID_SIZE - 1), &j) < 0 || !j.from_inbox ||
+                    claim_exists(&i->q->claims, j.id))
+                        continue;
+                if (fstatat(i->q->claims.incoming, buf_str(&j.name), &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
+                    jobs_delete(i->q->jobs, view_of(j.id)) >= 0)
+                        live_touch(i->q->live, j.id);
+        }
+}
+
+static void wait_for_change(struct inbox *i) {
+        uint64_t until = clock_monotonic_usec() + (i->unsettled ? INBOX_SETTLE_USEC / 2 : INBOX_RESCAN_USEC);
+        struct pollfd p = {.fd = i->watch, .events = POLLIN};
+        char events[4096];
+
+        while (!live_is_stopping(i->q->live) && clock_monotonic_usec() < until) {
+                if (poll(&p, 1, (int)(STOP_STEP_USEC / USEC_PER_MSEC)) <= 0)
+                        continue;
+                while (read(i->watch, events, sizeof events) > 0)
+                        ; /* what happened, the rescan sees */
+                return;
+        }
+}
+
+static void *run(void *userdata) {
+        struct inbox *i = userdata;
+
+        for (unsigned round = 0; !live_is_stopping(i->q->live); round++) {
+                rescan(i);
+                if (round % 4 == 0)
+                        drop_old_refusals(i);
+                wait_for_change(i);
+        }
+        return NULL;
+}
+
+int inbox_start(struct quarantine *q, struct inbox **ret) {
+        struct inbox *i = calloc(1, sizeof *i);
+        int r;
+
+        if (!i)
+                return -ENOMEM;
+        i->q = q;
+        i->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+        if (i->watch >= 0 && inotify_add_watch(i->watch, q->incoming_path, IN_CLOSE_WRITE | IN_MOVED_TO) < 0)
+                log_warning("no_inotify", "the inbox is looked at every two seconds only: %s", strerror(errno));
+        r = pthread_create(&i->thread, NULL, run, i);
+        if (r != 0) {
+                close_fd(i->watch);
+                free(i);
+                return -r;
+        }
+        *ret = i;
+        return 0;
+}
+
+struct inbox *inbox_free(struct inbox *i) {
+        if (!i)
+                return NULL;
+        (void)pthread_join(i->thread, NULL);
+        close_fd(i->watch);
+        free(i);
+        return NULL;
+}
