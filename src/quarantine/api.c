@@ -5,10 +5,10 @@
 
 #include <poll.h>
 
-#define LIST_BYTES_MAX  ((size_t)32 << 20)
-#define EVENTS_BATCH    ((size_t)128 << 10)
-#define EVENTS_WAIT     (UINT64_C(3) * USEC_PER_SEC)
-#define ID_CHARS        (JOB_ID_SIZE - 1)
+#define LIST_BYTES_MAX ((size_t)32 << 20)
+#define EVENTS_BATCH   ((size_t)128 << 10)
+#define EVENTS_WAIT    (UINT64_C(3) * USEC_PER_SEC)
+#define ID_CHARS       (JOB_ID_SIZE - 1)
 
 static int write_list(struct quarantine *q, struct buf *ids, struct json_writer *w) {
         json_object_begin(w);
@@ -32,7 +32,8 @@ static int write_list(struct quarantine *q, struct buf *ids, struct json_writer 
 }
 
 static int get_jobs(struct http_request *r, void *userdata) {
-        _cleanup_(buf_donep) struct buf ids = BUF_INIT(JOBS_LISTED_MAX * (size_t)ID_CHARS), out = BUF_INIT(LIST_BYTES_MAX);
+        _cleanup_(buf_donep) struct buf ids = BUF_INIT(JOBS_LISTED_MAX * (size_t)ID_CHARS),
+                                        out = BUF_INIT(LIST_BYTES_MAX);
         struct json_writer w = JSON_WRITER(&out);
         struct quarantine *q = userdata;
         int e;
@@ -79,12 +80,16 @@ static int delete_job(struct http_request *r, void *userdata) {
         if (e != 0)
                 return e < 0 ? e : 0;
         if (!job_state_is_final(j.state))
-                return http_reply_error(r, 409, "job_active", NULL, "the job is still %s; it can be deleted when it has ended",
+                return http_reply_error(r, 409, "job_active", NULL,
+                                        "the job is still %s; it can be deleted when it has ended",
                                         job_state_name(j.state));
         e = quarantine_audit(q, "job_deleted", "info", NULL, &j);
         if (e < 0)
-                return http_reply_error(r, 503, "audit_unavailable", NULL, "the audit log does not answer; nothing is deleted without it");
-        e = claim_remove(&q->claims, j.id); /* file first: a row without file says so, a file without row would come back */
+                return http_reply_error(r, 503, "audit_unavailable", NULL,
+                                        "the audit log does not answer; nothing is deleted without it");
+        e = claim_remove(
+                &q->claims,
+                j.id); /* file first: a row without file says so, a file without row would come back */
         if (e >= 0)
                 e = jobs_delete(q->jobs, view_of(j.id));
         if (e < 0)
@@ -102,10 +107,12 @@ static int retry_job(struct http_request *r, void *userdata) {
         if (e != 0)
                 return e < 0 ? e : 0;
         if (j.state != JOB_PARKED)
-                return http_reply_error(r, 409, "job_not_parked", NULL, "the job is %s; only parked ones can be tried again",
+                return http_reply_error(r, 409, "job_not_parked", NULL,
+                                        "the job is %s; only parked ones can be tried again",
                                         job_state_name(j.state));
         if (!claim_exists(&q->claims, j.id))
-                return http_reply_error(r, 409, "no_file", NULL, "quarantine does not hold this job's file: %s", buf_str(&j.reason));
+                return http_reply_error(r, 409, "no_file", NULL,
+                                        "quarantine does not hold this job's file: %s", buf_str(&j.reason));
         j.state = JOB_WAITING;
         j.tries = j.starts = 0;
         j.not_before_usec = 0;
@@ -236,8 +243,14 @@ static const struct http_route routes[] = {
         {.method = "GET", .path = "/v1/jobs", .handler = get_jobs, .permission = "quarantine.read"},
         {.method = "GET", .path = "/v1/jobs/{id}", .handler = get_job, .permission = "quarantine.read"},
         {.method = "GET", .path = "/v1/events", .handler = get_events, .permission = "quarantine.read"},
-        {.method = "DELETE", .path = "/v1/jobs/{id}", .handler = delete_job, .permission = "quarantine.delete"},
-        {.method = "POST", .path = "/v1/jobs/{id}/retry", .handler = retry_job, .permission = "quarantine.retry"},
+        {.method = "DELETE",
+         .path = "/v1/jobs/{id}",
+         .handler = delete_job,
+         .permission = "quarantine.delete"},
+        {.method = "POST",
+         .path = "/v1/jobs/{id}/retry",
+         .handler = retry_job,
+         .permission = "quarantine.retry"},
         {0},
 };
 

@@ -42,7 +42,8 @@ void claims_done(struct claims *c) {
 }
 
 bool claim_name_is_ignored(struct view name) {
-        static const char *const endings[] = {".part", ".partial", ".crdownload", ".download", ".tmp", ".aria2", ".sig", "~"};
+        static const char *const endings[] = {".part", ".partial", ".crdownload", ".download",
+                                              ".tmp",  ".aria2",   ".sig",        "~"};
 
         if (name.n == 0 || name.p[0] == '.')
                 return true;
@@ -58,9 +59,9 @@ static uint64_t changed_nsec(const struct stat *st) {
 
 /* Changes with every write, rename of the inode's content, truncation or change of mode. */
 static void describe(const struct stat *st, char out[128]) {
-        (void)snprintf(out, 128, "%llx:%llx:%llu:%llu.%09llu", (unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
-                       (unsigned long long)st->st_size, (unsigned long long)st->st_mtim.tv_sec,
-                       (unsigned long long)st->st_mtim.tv_nsec);
+        (void)snprintf(out, 128, "%llx:%llx:%llu:%llu.%09llu", (unsigned long long)st->st_dev,
+                       (unsigned long long)st->st_ino, (unsigned long long)st->st_size,
+                       (unsigned long long)st->st_mtim.tv_sec, (unsigned long long)st->st_mtim.tv_nsec);
 }
 
 /* 1 = lease taken, 0 = leases can't be had here, -EBUSY = open for writing. */
@@ -82,7 +83,8 @@ static void drop_lease(int fd) {
 static bool is_settled(struct sighting *s, const struct stat *st, uint64_t usec) {
         uint64_t now = clock_monotonic_usec();
 
-        if (s->inode != st->st_ino || s->size != (uint64_t)st->st_size || s->changed_nsec != changed_nsec(st)) {
+        if (s->inode != st->st_ino || s->size != (uint64_t)st->st_size ||
+            s->changed_nsec != changed_nsec(st)) {
                 s->inode = st->st_ino;
                 s->size = (uint64_t)st->st_size;
                 s->changed_nsec = changed_nsec(st);
@@ -98,7 +100,8 @@ static enum claim_readiness refuse(struct inbox_entry *e, const char *code, cons
 }
 
 /* What an entry that can't be opened as a regular file is. */
-static enum claim_readiness look_at_other(const struct claims *c, const char *name, int r, struct inbox_entry *e) {
+static enum claim_readiness look_at_other(const struct claims *c, const char *name, int r,
+                                          struct inbox_entry *e) {
         struct stat st;
 
         if (fstatat(c->incoming, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -122,7 +125,9 @@ static enum claim_readiness look_at_file(struct sighting *s, const struct stat *
         describe(st, e->id);
         e->size = (uint64_t)st->st_size;
         if (st->st_nlink > 1)
-                return refuse(e, "hard_link", "the file has a second name (hard link), through which it could be changed; put a copy into the inbox");
+                return refuse(e, "hard_link",
+                              "the file has a second name (hard link), through which it could be changed; "
+                              "put a copy into the inbox");
         if (st->st_nlink == 0)
                 return CLAIM_GONE;
         r = take_lease(e->fd);
@@ -131,10 +136,12 @@ static enum claim_readiness look_at_file(struct sighting *s, const struct stat *
                 return CLAIM_BUSY;
         }
         e->has_lease = r == 1;
-        return is_settled(s, st, e->has_lease ? INBOX_SETTLE_USEC : INBOX_STABLE_USEC) ? CLAIM_READY : CLAIM_SETTLING;
+        return is_settled(s, st, e->has_lease ? INBOX_SETTLE_USEC : INBOX_STABLE_USEC) ? CLAIM_READY
+                                                                                       : CLAIM_SETTLING;
 }
 
-enum claim_readiness claim_look(const struct claims *c, const char *name, struct sighting *s, struct inbox_entry *ret) {
+enum claim_readiness claim_look(const struct claims *c, const char *name, struct sighting *s,
+                                struct inbox_entry *ret) {
         _cleanup_(closep) int fd = -EBADF;
         enum claim_readiness answer;
         struct stat st;
@@ -160,7 +167,8 @@ enum claim_readiness claim_look(const struct claims *c, const char *name, struct
 }
 
 static int open_folder(const struct claims *c, const char *job, bool make, int *ret_fd) {
-        int fd = make ? open_or_make_dir(c->claims, job, 0700) : open_beneath(c->claims, job, O_RDONLY | O_DIRECTORY, 0);
+        int fd = make ? open_or_make_dir(c->claims, job, 0700)
+                      : open_beneath(c->claims, job, O_RDONLY | O_DIRECTORY, 0);
 
         if (fd < 0)
                 return fd;
@@ -187,7 +195,7 @@ static int take_by_rename(const struct claims *c, const char *name, struct inbox
         if (renameat2(c->incoming, name, folder, DATA, RENAME_NOREPLACE) < 0)
                 return errno == EXDEV || errno == EPERM || errno == EACCES || errno == EINVAL ? 0
                        : errno == ENOENT                                                      ? -EBUSY
-                                                                                              : negative_errno();
+                                         : negative_errno();
         if (!is_ours_alone(folder, e)) {
                 if (renameat2(folder, DATA, c->incoming, name, RENAME_NOREPLACE) == 0)
                         return -EBUSY;
@@ -319,8 +327,8 @@ int claim_take(const struct claims *c, const char *name, struct inbox_entry *e, 
         return r < 0 ? r : fsync_dir(c->incoming);
 }
 
-int claim_copy(const struct claims *c, int source, uint64_t size, const char *job, bool (*go_on)(uint64_t, void *),
-               void *userdata) {
+int claim_copy(const struct claims *c, int source, uint64_t size, const char *job,
+               bool (*go_on)(uint64_t, void *), void *userdata) {
         _cleanup_(closep) int folder = -EBADF;
         int r;
 
@@ -332,7 +340,8 @@ int claim_copy(const struct claims *c, int source, uint64_t size, const char *jo
         return r < 0 ? r : copy_into(folder, source, size, go_on, userdata);
 }
 
-int claim_upload_begin(const struct claims *c, const char *job, uint64_t size, int *ret_reader, int *ret_writer) {
+int claim_upload_begin(const struct claims *c, const char *job, uint64_t size, int *ret_reader,
+                       int *ret_writer) {
         _cleanup_(closep) int folder = -EBADF, writer = -EBADF, reader = -EBADF;
         int r;
 
@@ -367,7 +376,8 @@ int claim_upload_commit(const struct claims *c, const char *job, int reader, uin
                 return negative_errno();
         if ((uint64_t)st.st_size != size)
                 return -EBADMSG;
-        if (r == 0) /* no leases here: the client may still hold its descriptor, so only a copy is ours alone */
+        if (r ==
+            0) /* no leases here: the client may still hold its descriptor, so only a copy is ours alone */
                 r = copy_into(folder, reader, size, NULL, NULL);
         if (r < 0 || !lease_stands(reader))
                 return r;
@@ -394,8 +404,9 @@ int claim_open_data(const struct claims *c, const char *job, int *ret_fd, uint64
                 return -EBADFD;
         if (take_lease(fd) == -EBUSY)
                 return -EBUSY;
-        (void)snprintf(ret_id, 128, "%llx:%llx:%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
-                       (unsigned long long)st.st_size, (unsigned long long)changed_nsec(&st));
+        (void)snprintf(ret_id, 128, "%llx:%llx:%llu:%llu", (unsigned long long)st.st_dev,
+                       (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
+                       (unsigned long long)changed_nsec(&st));
         *ret_size = (uint64_t)st.st_size;
         *ret_fd = TAKE_FD(fd);
         return 0;
@@ -449,14 +460,21 @@ int claim_remove(const struct claims *c, const char *job) {
         return a < 0 ? a : b;
 }
 
-int claim_take_signature(const struct claims *c, const char *name, struct buf *out, bool remove) {
-        char path[ARTIFACT_NAME_MAX + 8];
-        int r;
+/* False when the name would be too long to exist. */
+static bool signature_name(const char *name, char out[ARTIFACT_NAME_MAX + 8]) {
+        return snprintf(out, ARTIFACT_NAME_MAX + 8, "%s.sig", name) <= ARTIFACT_NAME_MAX;
+}
 
-        if (snprintf(path, sizeof path, "%s.sig", name) > ARTIFACT_NAME_MAX)
-                return -ENOENT;
-        if (remove)
-                return unlinkat(c->incoming, path, 0) < 0 ? negative_errno() : 0;
-        r = read_file_beneath(c->incoming, path, SIGNATURE_BYTES_MAX, out);
-        return r;
+int claim_read_signature(const struct claims *c, const char *name, struct buf *out) {
+        char path[ARTIFACT_NAME_MAX + 8];
+
+        return signature_name(name, path) ? read_file_beneath(c->incoming, path, SIGNATURE_BYTES_MAX, out)
+                                          : -ENOENT;
+}
+
+void claim_drop_signature(const struct claims *c, const char *name) {
+        char path[ARTIFACT_NAME_MAX + 8];
+
+        if (signature_name(name, path))
+                (void)unlinkat(c->incoming, path, 0);
 }

@@ -34,16 +34,18 @@ struct inbox_entry {
         int fd; /* read-only; holds the lease when has_lease */
         uint64_t size;
         bool has_lease;
-        char id[128]; /* device, inode and change time */
+        char id[128];              /* device, inode and change time */
         const char *code, *reason; /* CLAIM_REFUSED */
 };
 /* Opens and judges one entry. On CLAIM_READY the caller owns entry->fd; else it is -EBADF. */
-enum claim_readiness claim_look(const struct claims *c, const char *name, struct sighting *s, struct inbox_entry *ret);
+enum claim_readiness claim_look(const struct claims *c, const char *name, struct sighting *s,
+                                struct inbox_entry *ret);
 /* Names that are never looked at: hidden ones, those of unfinished downloads, detached signatures. */
 bool claim_name_is_ignored(struct view name);
 
 /* Takes the entry over for the job (its row must exist). -EBUSY: it was opened for writing meanwhile, all is as before. */
-SAI_NODISCARD int claim_take(const struct claims *c, const char *name, struct inbox_entry *e, const char *job);
+SAI_NODISCARD int claim_take(const struct claims *c, const char *name, struct inbox_entry *e,
+                             const char *job);
 /* Copies `size` bytes from a descriptor (reflink where possible). -ENOSPC before anything is written when the disk would get
  * full; -ESTALE when the source changed meanwhile; `go_on` as elsewhere. */
 SAI_NODISCARD int claim_copy(const struct claims *c, int source, uint64_t size, const char *job,
@@ -55,14 +57,17 @@ SAI_NODISCARD int claim_upload_begin(const struct claims *c, const char *job, ui
 SAI_NODISCARD int claim_upload_commit(const struct claims *c, const char *job, int reader, uint64_t size);
 
 /* The claim's bytes; -ENOENT. `ret_id` (128 bytes) changes when the file does. */
-SAI_NODISCARD int claim_open_data(const struct claims *c, const char *job, int *ret_fd, uint64_t *ret_size, char *ret_id);
+SAI_NODISCARD int claim_open_data(const struct claims *c, const char *job, int *ret_fd, uint64_t *ret_size,
+                                  char *ret_id);
 /* Bytes of an upload or copy that have arrived. */
 uint64_t claim_received(const struct claims *c, const char *job);
 bool claim_exists(const struct claims *c, const char *job);
 SAI_NODISCARD int claim_reject(const struct claims *c, const char *job); /* claims/ → rejected/ */
-SAI_NODISCARD int claim_remove(const struct claims *c, const char *job); /* from claims/ and rejected/; missing is fine */
-/* Reads and removes the detached signature that lies beside an inbox entry. -ENOENT. */
-SAI_NODISCARD int claim_take_signature(const struct claims *c, const char *name, struct buf *out, bool remove);
+SAI_NODISCARD int claim_remove(const struct claims *c,
+                               const char *job); /* from claims/ and rejected/; missing is fine */
+/* Reads the detached signature that lies beside an inbox entry; -ENOENT. The other removes it. */
+SAI_NODISCARD int claim_read_signature(const struct claims *c, const char *name, struct buf *out);
+void claim_drop_signature(const struct claims *c, const char *name);
 /* Removes the inbox entry if it is still the one of `id`. */
 SAI_NODISCARD int claim_drop_inbox(const struct claims *c, const char *name, const char *id);
 SAI_NODISCARD int claim_check_space(const struct claims *c, uint64_t size);

@@ -10,7 +10,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#define SIGHTINGS_MAX 1024
+#define SIGHTINGS_MAX  1024
 #define STOP_STEP_USEC (UINT64_C(250) * USEC_PER_MSEC)
 
 struct inbox {
@@ -83,7 +83,7 @@ static int make_row(struct inbox *i, const char *name, const struct inbox_entry 
         (void)snprintf(j->inbox_id, sizeof j->inbox_id, "%s", e->id);
         r = buf_append_str(&j->name, name);
         if (r >= 0) {
-                r = claim_take_signature(&i->q->claims, name, &j->signature, false);
+                r = claim_read_signature(&i->q->claims, name, &j->signature);
                 if (r == -ENOENT || r == -ELOOP)
                         r = 0;
         }
@@ -106,7 +106,7 @@ static int claim_entry(struct inbox *i, const char *name, struct inbox_entry *e)
                 return gone < 0 && r != -EBUSY ? gone : r;
         }
         if (j.signature.n > 0)
-                (void)claim_take_signature(&i->q->claims, name, NULL, true);
+                claim_drop_signature(&i->q->claims, name);
         j.state = JOB_WAITING;
         r = jobs_put(i->q->jobs, &j);
         live_touch(i->q->live, j.id);
@@ -177,8 +177,8 @@ static void drop_old_refusals(struct inbox *i) {
                 if (jobs_get(i->q->jobs, view_make(ids.p + at, JOB_ID_SIZE - 1), &j) < 0 || !j.from_inbox ||
                     claim_exists(&i->q->claims, j.id))
                         continue;
-                if (fstatat(i->q->claims.incoming, buf_str(&j.name), &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT &&
-                    jobs_delete(i->q->jobs, view_of(j.id)) >= 0)
+                if (fstatat(i->q->claims.incoming, buf_str(&j.name), &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+                    errno == ENOENT && jobs_delete(i->q->jobs, view_of(j.id)) >= 0)
                         live_touch(i->q->live, j.id);
         }
 }
@@ -218,7 +218,8 @@ int inbox_start(struct quarantine *q, struct inbox **ret) {
         i->q = q;
         i->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
         if (i->watch >= 0 && inotify_add_watch(i->watch, q->incoming_path, IN_CLOSE_WRITE | IN_MOVED_TO) < 0)
-                log_warning("no_inotify", "the inbox is looked at every two seconds only: %s", strerror(errno));
+                log_warning("no_inotify", "the inbox is looked at every two seconds only: %s",
+                            strerror(errno));
         r = pthread_create(&i->thread, NULL, run, i);
         if (r != 0) {
                 close_fd(i->watch);

@@ -8,9 +8,9 @@
 #include <poll.h>
 #include <sys/stat.h>
 
-#define SEND_USEC       (UINT64_C(10) * USEC_PER_SEC)
-#define COMMIT_WAIT     (UINT64_C(10) * USEC_PER_SEC) /* for the client's descriptor to be closed everywhere */
-#define COMMIT_STEP     (UINT64_C(20) * USEC_PER_MSEC)
+#define SEND_USEC   (UINT64_C(10) * USEC_PER_SEC)
+#define COMMIT_WAIT (UINT64_C(10) * USEC_PER_SEC) /* for the client's descriptor to be closed everywhere */
+#define COMMIT_STEP (UINT64_C(20) * USEC_PER_MSEC)
 
 static const char *const import_members[] = {"op", "name", "source", "signature", NULL};
 static const char *const upload_members[] = {"op", "name", "size", "signature", NULL};
@@ -41,15 +41,20 @@ static int answer_error(int sock, const char *code, const char *message, bool fi
 static int answer_errno(int sock, int r) {
         switch (r) {
         case -ENOSPC:
-                return answer_error(sock, "disk_full", "there is not enough room on the disk for this file", false);
+                return answer_error(sock, "disk_full", "there is not enough room on the disk for this file",
+                                    false);
         case -EFBIG:
-                return answer_error(sock, "too_large", "the file is larger than policy.yaml allows (limits.artifact_bytes)", true);
+                return answer_error(sock, "too_large",
+                                    "the file is larger than policy.yaml allows (limits.artifact_bytes)",
+                                    true);
         case -EBADFD:
                 return answer_error(sock, "not_a_file", "only regular files can be imported", true);
         case -EBUSY:
-                return answer_error(sock, "still_open", "somebody can still write to the file; close it before commit", false);
+                return answer_error(sock, "still_open",
+                                    "somebody can still write to the file; close it before commit", false);
         case -EBADMSG:
-                return answer_error(sock, "size_differs", "the file has not the size that was announced", true);
+                return answer_error(sock, "size_differs", "the file has not the size that was announced",
+                                    true);
         default:
                 return answer_error(sock, "failed", strerror(-r), false);
         }
@@ -71,9 +76,11 @@ static int answer_job(int sock, const char *job, int fd) {
 
 /* Common to both: name and signature. -EBADMSG when they can't be used. */
 static int fill_row(const struct json *m, enum source_kind source, uint64_t size, struct job *j) {
-        struct view name = json_get_view(m, "name", VIEW_NULL), signature = json_get_view(m, "signature", VIEW_NULL);
+        struct view name = json_get_view(m, "name", VIEW_NULL),
+                    signature = json_get_view(m, "signature", VIEW_NULL);
 
-        if (name.n == 0 || name.n > ARTIFACT_NAME_MAX || memchr(name.p, '/', name.n) || memchr(name.p, '\0', name.n))
+        if (name.n == 0 || name.n > ARTIFACT_NAME_MAX || memchr(name.p, '/', name.n) ||
+            memchr(name.p, '\0', name.n))
                 return -EINVAL;
         j->state = JOB_RECEIVING;
         j->source = source;
@@ -124,12 +131,15 @@ static bool on_copied(uint64_t bytes, void *userdata) {
 
 static void import_failed(struct quarantine *q, struct job *j, int why) {
         const char *code = why == -ENOSPC ? "disk_full" : why == -ESTALE ? "file_changed" : "interrupted";
-        const char *text = why == -ENOSPC   ? "there was not enough room on the disk for a copy; make room and import again"
-                           : why == -ESTALE ? "the file changed while it was copied; import it again"
-                                            : "the copy was not finished; import the file again";
+        const char *text =
+                why == -ENOSPC
+                        ? "there was not enough room on the disk for a copy; make room and import again"
+                : why == -ESTALE ? "the file changed while it was copied; import it again"
+                                 : "the copy was not finished; import the file again";
 
         log_warning("import_failed", "job %s: %s", j->id, strerror(-why));
-        if (claim_remove(&q->claims, j->id) < 0 || buf_append_str(&j->code, code) < 0 || buf_append_str(&j->reason, text) < 0)
+        if (claim_remove(&q->claims, j->id) < 0 || buf_append_str(&j->code, code) < 0 ||
+            buf_append_str(&j->reason, text) < 0)
                 log_warning("import_failed", "job %s: its folder could not be removed", j->id);
         j->state = JOB_PARKED;
         if (jobs_put(q->jobs, j) < 0)
@@ -141,7 +151,8 @@ static int check_import(const struct json *m, int fd, struct job *j) {
         enum source_kind source;
         struct stat st;
 
-        if (json_unknown_member(m, import_members) || source_kind_from(json_get_view(m, "source", VIEW_NULL), &source) < 0 ||
+        if (json_unknown_member(m, import_members) ||
+            source_kind_from(json_get_view(m, "source", VIEW_NULL), &source) < 0 ||
             (source != SOURCE_LOCAL && source != SOURCE_DEMO))
                 return -EINVAL;
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -156,7 +167,9 @@ static int import(struct quarantine *q, int sock, const struct json *m, int fd) 
 
         r = check_import(m, fd, &j);
         if (r == -EINVAL)
-                return answer_error(sock, "bad_request", "import wants name, source (local or demo) and maybe signature (base64)", true);
+                return answer_error(sock, "bad_request",
+                                    "import wants name, source (local or demo) and maybe signature (base64)",
+                                    true);
         if (r >= 0)
                 r = add_row(q, &j);
         if (r < 0)
@@ -208,9 +221,10 @@ static int upload(struct quarantine *q, int sock, const struct json *m, void **s
 
         if (*session)
                 return answer_error(sock, "bad_request", "this channel has an upload already", true);
-        if (json_unknown_member(m, upload_members) || json_get_u64(m, "size", &size) < 0 || size > ARTIFACT_BYTES_MAX ||
-            fill_row(m, SOURCE_UPLOAD, size, &j) < 0)
-                return answer_error(sock, "bad_request", "upload wants name, size and maybe signature (base64)", true);
+        if (json_unknown_member(m, upload_members) || json_get_u64(m, "size", &size) < 0 ||
+            size > ARTIFACT_BYTES_MAX || fill_row(m, SOURCE_UPLOAD, size, &j) < 0)
+                return answer_error(sock, "bad_request",
+                                    "upload wants name, size and maybe signature (base64)", true);
         u = calloc(1, sizeof *u);
         if (!u)
                 return -ENOMEM;
@@ -242,7 +256,8 @@ static int commit(struct quarantine *q, int sock, const struct json *m, void **s
         struct upload *u = *session;
         int r;
 
-        if (!u || json_unknown_member(m, commit_members) || !view_eq_str(json_get_view(m, "job", VIEW_NULL), u->job))
+        if (!u || json_unknown_member(m, commit_members) ||
+            !view_eq_str(json_get_view(m, "job", VIEW_NULL), u->job))
                 return answer_error(sock, "bad_request", "commit names no upload of this channel", true);
         r = commit_when_closed(q, u);
         if (r >= 0)
@@ -262,7 +277,8 @@ static int commit(struct quarantine *q, int sock, const struct json *m, void **s
         return answer_job(sock, j.id, -EBADF);
 }
 
-static int on_message(int sock, struct view caller, const struct json *m, int *fd, void **session, void *userdata) {
+static int on_message(int sock, struct view caller, const struct json *m, int *fd, void **session,
+                      void *userdata) {
         struct quarantine *q = userdata;
         struct view op = json_get_view(m, "op", VIEW_NULL);
 

@@ -7,22 +7,27 @@
 static const char *const migrations[] = {
         "CREATE TABLE job ("
         " id TEXT PRIMARY KEY, name BLOB NOT NULL, url BLOB NOT NULL, signature BLOB NOT NULL,"
-        " size INTEGER NOT NULL, source INTEGER NOT NULL, from_inbox INTEGER NOT NULL, state INTEGER NOT NULL,"
+        " size INTEGER NOT NULL, source INTEGER NOT NULL, from_inbox INTEGER NOT NULL, state INTEGER NOT "
+        "NULL,"
         " stage INTEGER NOT NULL, tries INTEGER NOT NULL, starts INTEGER NOT NULL, code TEXT NOT NULL,"
-        " reason TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL, not_before INTEGER NOT NULL,"
+        " reason TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL, not_before INTEGER NOT "
+        "NULL,"
         " duplicate INTEGER NOT NULL, kept INTEGER NOT NULL, sha256 TEXT NOT NULL, file_id TEXT NOT NULL,"
-        " verdict TEXT NOT NULL, evidence BLOB NOT NULL, evidence_signature BLOB NOT NULL, inbox_id TEXT NOT NULL"
+        " verdict TEXT NOT NULL, evidence BLOB NOT NULL, evidence_signature BLOB NOT NULL, inbox_id TEXT NOT "
+        "NULL"
         ") STRICT;"
         "CREATE INDEX job_by_state ON job (state, not_before, starts, created);"
         "CREATE INDEX job_by_time ON job (created);",
 };
 
-#define COLUMNS                                                                                                        \
-        "id, name, url, signature, size, source, from_inbox, state, stage, tries, starts, code, reason, created,"      \
-        " updated, not_before, duplicate, kept, sha256, file_id, verdict, evidence, evidence_signature, inbox_id"
+#define COLUMNS                                                                                              \
+        "id, name, url, signature, size, source, from_inbox, state, stage, tries, starts, code, reason, "    \
+        "created,"                                                                                           \
+        " updated, not_before, duplicate, kept, sha256, file_id, verdict, evidence, evidence_signature, "    \
+        "inbox_id"
 
-static const char *const states[JOB_STATE_MAX] = {"receiving", "waiting", "scanning", "promoting", "promoted", "rejected",
-                                                  "parked"};
+static const char *const states[JOB_STATE_MAX] = {"receiving", "waiting",  "scanning", "promoting",
+                                                  "promoted",  "rejected", "parked"};
 
 struct jobs {
         struct db *db;
@@ -100,8 +105,11 @@ static int bind_blob(sqlite3_stmt *q, int i, const struct buf *b) {
 
 /* Parameters ?1 to ?24 in the order of COLUMNS. */
 static int bind_job(sqlite3_stmt *q, const struct job *j) {
-        const uint64_t numbers[] = {j->size, (uint64_t)j->source, j->from_inbox, (uint64_t)j->state, j->stage, j->tries, j->starts};
-        const uint64_t times[] = {j->created_usec, j->updated_usec, j->not_before_usec, j->duplicate, j->kept};
+        const uint64_t numbers[] = {
+                j->size,  (uint64_t)j->source, j->from_inbox, (uint64_t)j->state, j->stage, j->tries,
+                j->starts};
+        const uint64_t times[] = {j->created_usec, j->updated_usec, j->not_before_usec, j->duplicate,
+                                  j->kept};
         int r = db_bind_view(q, 1, view_of(j->id));
 
         r = r < 0 ? r : bind_blob(q, 2, &j->name);
@@ -179,7 +187,8 @@ int jobs_add(struct jobs *s, struct job *j) {
         if (r < 0)
                 return r;
         j->created_usec = j->updated_usec = clock_real_usec();
-        q = db_statement(s->db, "INSERT INTO job (" COLUMNS ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,"
+        q = db_statement(s->db, "INSERT INTO job (" COLUMNS
+                                ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,"
                                 "?18,?19,?20,?21,?22,?23,?24)");
         r = q ? bind_job(q, j) : -EIO;
         if (r >= 0)
@@ -207,11 +216,12 @@ int jobs_get(struct jobs *s, struct view id, struct job *ret) {
 }
 
 static int put(struct jobs *s, struct job *j) {
-        sqlite3_stmt *q = db_statement(s->db,
-                                       "UPDATE job SET url=?3, signature=?4, size=?5, source=?6, from_inbox=?7, state=?8, stage=?9,"
-                                       " tries=?10, starts=?11, code=?12, reason=?13, updated=?15, not_before=?16,"
-                                       " duplicate=?17, kept=?18, sha256=?19, file_id=?20, verdict=?21, evidence=?22,"
-                                       " evidence_signature=?23, inbox_id=?24 WHERE id=?1 AND name=?2 AND created=?14");
+        sqlite3_stmt *q = db_statement(
+                s->db,
+                "UPDATE job SET url=?3, signature=?4, size=?5, source=?6, from_inbox=?7, state=?8, stage=?9,"
+                " tries=?10, starts=?11, code=?12, reason=?13, updated=?15, not_before=?16,"
+                " duplicate=?17, kept=?18, sha256=?19, file_id=?20, verdict=?21, evidence=?22,"
+                " evidence_signature=?23, inbox_id=?24 WHERE id=?1 AND name=?2 AND created=?14");
         uint64_t changes = 0;
         int r;
 
@@ -244,7 +254,8 @@ int jobs_delete(struct jobs *s, struct view id) {
 
 /* Those that were started least often go first: a file that keeps killing us does not hold up the others. */
 static int take(struct jobs *s, uint64_t now, struct job *ret) {
-        sqlite3_stmt *q = db_statement(s->db, "SELECT " COLUMNS " FROM job WHERE state IN (?1, ?2) AND not_before <= ?3"
+        sqlite3_stmt *q = db_statement(s->db, "SELECT " COLUMNS
+                                              " FROM job WHERE state IN (?1, ?2) AND not_before <= ?3"
                                               " ORDER BY starts, created LIMIT 1");
         int r = q ? db_bind_u64(q, 1, JOB_WAITING) : -EIO;
 
@@ -291,8 +302,11 @@ int jobs_list(struct jobs *s, enum job_state state, bool oldest_first, unsigned 
 
         if (r < 0)
                 return r;
-        q = db_statement(s->db, oldest_first ? "SELECT id FROM job WHERE ?1 IN (state, ?2) ORDER BY created, id LIMIT ?3"
-                                             : "SELECT id FROM job WHERE ?1 IN (state, ?2) ORDER BY created DESC, id DESC LIMIT ?3");
+        q = db_statement(s->db,
+                         oldest_first
+                                 ? "SELECT id FROM job WHERE ?1 IN (state, ?2) ORDER BY created, id LIMIT ?3"
+                                 : "SELECT id FROM job WHERE ?1 IN (state, ?2) ORDER BY created DESC, id "
+                                   "DESC LIMIT ?3");
         r = q ? db_bind_u64(q, 1, (uint64_t)state) : -EIO;
         r = r < 0 ? r : db_bind_u64(q, 2, JOB_STATE_MAX);
         r = r < 0 ? r : db_bind_u64(q, 3, most);
@@ -340,8 +354,9 @@ int jobs_trim(struct jobs *s, unsigned most) {
 
         if (r < 0)
                 return r;
-        q = db_statement(s->db, "DELETE FROM job WHERE state = ?1 AND id IN"
-                                " (SELECT id FROM job WHERE state = ?1 ORDER BY created DESC LIMIT -1 OFFSET ?2)");
+        q = db_statement(s->db,
+                         "DELETE FROM job WHERE state = ?1 AND id IN"
+                         " (SELECT id FROM job WHERE state = ?1 ORDER BY created DESC LIMIT -1 OFFSET ?2)");
         r = q ? db_bind_u64(q, 1, JOB_PROMOTED) : -EIO;
         r = r < 0 ? r : db_bind_u64(q, 2, most);
         return finish(s, r < 0 ? r : db_exec(s->db, q, NULL));

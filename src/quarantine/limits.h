@@ -42,7 +42,7 @@
 #define INBOX_SETTLE_USEC   (UINT64_C(1) * 1000000)  /* unchanged for so long when nobody has it open */
 #define INBOX_STABLE_USEC   (UINT64_C(10) * 1000000) /* the same where leases are impossible */
 #define DISK_SPARE_BYTES    ((uint64_t)64 << 20)     /* never fill the last of the disk with copies */
-#define INTERRUPTED_MAX      100                       /* times that quarantine may die over one file */
+#define INTERRUPTED_MAX     100                      /* times that quarantine may die over one file */
 #define RETRY_LEAST_USEC    (UINT64_C(1) * 1000000)
 #define RETRY_MOST_USEC     (UINT64_C(60) * 1000000)
 

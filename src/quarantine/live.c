@@ -136,7 +136,8 @@ uint64_t live_now(struct live *l) {
 
 static void wait_locked(struct live *l, uint64_t position, uint64_t timeout_usec) {
         uint64_t until = clock_monotonic_usec() + timeout_usec;
-        struct timespec t = {.tv_sec = (time_t)(until / USEC_PER_SEC), .tv_nsec = (long)(until % USEC_PER_SEC * 1000)};
+        struct timespec t = {.tv_sec = (time_t)(until / USEC_PER_SEC),
+                             .tv_nsec = (long)(until % USEC_PER_SEC * 1000)};
 
         while (!l->stopping && l->count == position)
                 if (pthread_cond_timedwait(&l->changed, &l->lock, &t) == ETIMEDOUT)

@@ -41,7 +41,8 @@ static int make_keys(int argc, char *argv[]) {
         if (r >= 0)
                 r = evidence_key_load(dir, &key);
         if (r < 0)
-                (void)fprintf(stderr, "quarantine: the evidence key in %s can't be made: %s\n", state, strerror(-r));
+                (void)fprintf(stderr, "quarantine: the evidence key in %s can't be made: %s\n", state,
+                              strerror(-r));
         return r < 0 ? 2 : 0;
 }
 
@@ -105,7 +106,9 @@ static int open_state(struct quarantine *q, struct fault *reterr) {
         if (r < 0)
                 return fault_set(reterr, r, NULL, 0, "the table of jobs can't be opened: %s", strerror(-r));
         r = runner_recover(q);
-        return r < 0 ? fault_set(reterr, r, NULL, 0, "the state of the last run can't be put in order: %s", strerror(-r)) : 0;
+        return r < 0 ? fault_set(reterr, r, NULL, 0, "the state of the last run can't be put in order: %s",
+                                 strerror(-r))
+                     : 0;
 }
 
 struct servers {

@@ -46,7 +46,8 @@ static void tell(struct promote_result *ret, const char *code, struct view text)
         (void)snprintf(ret->text, sizeof ret->text, "%s", buf_str(&shown));
 }
 
-static enum promote_answer read_answer(const struct json *o, const struct job *j, struct promote_result *ret) {
+static enum promote_answer read_answer(const struct json *o, const struct job *j,
+                                       struct promote_result *ret) {
         bool ok = false, final = false;
         char code[64];
 
@@ -60,7 +61,8 @@ static enum promote_answer read_answer(const struct json *o, const struct job *j
                 return PROMOTE_TAKEN;
         }
         if (ok) {
-                tell(ret, "registry_confused", VIEW("the registry confirms another file than the one it was given"));
+                tell(ret, "registry_confused",
+                     VIEW("the registry confirms another file than the one it was given"));
                 return PROMOTE_REFUSED;
         }
         (void)snprintf(code, sizeof code, "%.*s", VIEW_ARG(json_get_view(o, "code", VIEW("refused"))));
@@ -83,7 +85,8 @@ static int receive(const struct quarantine *q, int sock, struct json_document **
         return fd_channel_receive(sock, ANSWER_USEC, ret, &unwanted);
 }
 
-enum promote_answer promote(const struct quarantine *q, const struct job *j, int fd, struct promote_result *ret) {
+enum promote_answer promote(const struct quarantine *q, const struct job *j, int fd,
+                            struct promote_result *ret) {
         _cleanup_(buf_donep) struct buf request = BUF_INIT(FD_MESSAGE_MAX);
         _cleanup_(json_document_freep) struct json_document *doc = NULL;
         _cleanup_(closep) int sock = -EBADF;
@@ -92,10 +95,13 @@ enum promote_answer promote(const struct quarantine *q, const struct job *j, int
         *ret = (struct promote_result){0};
         r = write_request(j, &request);
         if (r == -EFBIG) {
-                tell(ret, "evidence_too_large", VIEW("the evidence is larger than a message to the registry may be"));
+                tell(ret, "evidence_too_large",
+                     VIEW("the evidence is larger than a message to the registry may be"));
                 return PROMOTE_REFUSED;
         }
-        sock = r < 0 ? r : fd_channel_connect(q->registry_socket, service_token(q->service, "registry"), CONNECT_USEC);
+        sock = r < 0 ? r
+                     : fd_channel_connect(q->registry_socket, service_token(q->service, "registry"),
+                                          CONNECT_USEC);
         r = sock < 0 ? sock : fd_channel_send(sock, buf_view(&request), fd, CONNECT_USEC);
         if (r >= 0)
                 r = receive(q, sock, &doc);

@@ -13,4 +13,5 @@ struct promote_result {
         char code[64];
         char text[400]; /* escaped */
 };
-enum promote_answer promote(const struct quarantine *q, const struct job *j, int fd, struct promote_result *ret);
+enum promote_answer promote(const struct quarantine *q, const struct job *j, int fd,
+                            struct promote_result *ret);

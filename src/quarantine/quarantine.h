@@ -14,10 +14,10 @@ struct quarantine {
         struct claims claims;
         struct live *live;
         struct signing_key *key;
-        char *incoming_path;  /* for people */
+        char *incoming_path;   /* for people */
         char *registry_socket; /* its descriptor channel */
 };
 
 /* Writes one audit record about a job and returns once it is on disk. The act that it belongs to must not happen without it. */
-SAI_NODISCARD int quarantine_audit(const struct quarantine *q, const char *event, const char *decision, const char *rule,
-                                   const struct job *j);
+SAI_NODISCARD int quarantine_audit(const struct quarantine *q, const char *event, const char *decision,
+                                   const char *rule, const struct job *j);

@@ -4,7 +4,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-static int set_state(struct quarantine *q, struct job *j, enum job_state state, const char *code, const char *reason) {
+static int set_state(struct quarantine *q, struct job *j, enum job_state state, const char *code,
+                     const char *reason) {
         int r;
 
         j->state = state;
@@ -30,7 +31,8 @@ static int recover_receiving(struct quarantine *q, struct job *j) {
                 return r;
         if (j->from_inbox)
                 return jobs_delete(q->jobs, view_of(j->id));
-        return set_state(q, j, JOB_PARKED, "interrupted", "quarantine was interrupted while it received the file; send it again");
+        return set_state(q, j, JOB_PARKED, "interrupted",
+                         "quarantine was interrupted while it received the file; send it again");
 }
 
 static int recover_job(struct quarantine *q, struct job *j) {
@@ -87,7 +89,8 @@ static int adopt(struct quarantine *q, const char *folder) {
         if (r >= 0)
                 r = set_state(q, &j, JOB_WAITING, "", "");
         if (r >= 0)
-                log_warning("claim_adopted", "claim %s had no row in the table; it is job %s now", folder, j.id);
+                log_warning("claim_adopted", "claim %s had no row in the table; it is job %s now", folder,
+                            j.id);
         return r;
 }
 

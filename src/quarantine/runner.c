@@ -122,7 +122,8 @@ static void resume(struct work *w) {
         if (w->job.verdict.n == 0 || strcmp(w->job.file_id, w->file_id) != 0 ||
             verdict_restore(buf_view(&w->job.verdict), &v) < 0)
                 return;
-        if (v.is_known && !verdict_is_reject(&v) && strcmp(v.policy_digest, w->q->setup.policy->digest_hex) == 0 &&
+        if (v.is_known && !verdict_is_reject(&v) &&
+            strcmp(v.policy_digest, w->q->setup.policy->digest_hex) == 0 &&
             strcmp(v.scanner, w->q->setup.pipeline.scanner) == 0) {
                 w->verdict = v;
                 return;
@@ -157,7 +158,8 @@ static void evict_rejected(struct quarantine *q) {
                 _cleanup_(job_donep) struct job j = JOB_INIT;
 
                 if (jobs_get(q->jobs, view_make(ids.p + at, JOB_ID_SIZE - 1), &j) < 0 || !j.kept ||
-                    quarantine_audit(q, "rejected_file_evicted", "info", NULL, &j) < 0 || claim_remove(&q->claims, j.id) < 0)
+                    quarantine_audit(q, "rejected_file_evicted", "info", NULL, &j) < 0 ||
+                    claim_remove(&q->claims, j.id) < 0)
                         continue;
                 j.kept = false;
                 if (jobs_put(q->jobs, &j) >= 0)
@@ -173,7 +175,8 @@ static void reject(struct work *w) {
         set_reason(&w->job, f ? f->rule : "rejected", f ? f->message : "a stage failed");
         r = quarantine_audit(w->q, "artifact_rejected", "deny", f ? f->rule : NULL, &w->job);
         if (r < 0) {
-                wait_for_better_times(w, JOB_WAITING, "audit_unavailable", "the audit log does not answer; nothing is decided without it");
+                wait_for_better_times(w, JOB_WAITING, "audit_unavailable",
+                                      "the audit log does not answer; nothing is decided without it");
                 return;
         }
         w->job.state = JOB_REJECTED;
@@ -182,7 +185,8 @@ static void reject(struct work *w) {
                 return;
         r = claim_reject(&w->q->claims, w->job.id);
         if (r < 0)
-                log_warning("rejected_not_moved", "job %s: %s; done at the next start", w->job.id, strerror(-r));
+                log_warning("rejected_not_moved", "job %s: %s; done at the next start", w->job.id,
+                            strerror(-r));
         evict_rejected(w->q);
 }
 
@@ -204,7 +208,9 @@ static void pass(struct work *w) {
         if (r >= 0)
                 r = quarantine_audit(w->q, "artifact_passed", "allow", NULL, &w->job);
         if (r < 0) {
-                wait_for_better_times(w, JOB_WAITING, "audit_unavailable", "evidence or audit record could not be written; nothing is promoted without them");
+                wait_for_better_times(
+                        w, JOB_WAITING, "audit_unavailable",
+                        "evidence or audit record could not be written; nothing is promoted without them");
                 return;
         }
         w->job.state = JOB_PROMOTING; /* still taken: this thread goes on with it */
@@ -260,12 +266,14 @@ static void promoted(struct work *w, const struct promote_result *p) {
         w->job.duplicate = p->duplicate;
         set_reason(&w->job, "", "");
         if (quarantine_audit(w->q, "artifact_promoted", "allow", NULL, &w->job) < 0)
-                log_warning("not_audited", "job %s: the registry took it while the audit log did not answer", w->job.id);
+                log_warning("not_audited", "job %s: the registry took it while the audit log did not answer",
+                            w->job.id);
         if (save(w) < 0)
                 return; /* asked again: the registry knows this job and says yes again */
         r = claim_remove(&w->q->claims, w->job.id);
         if (r < 0)
-                log_warning("claim_not_removed", "job %s: %s; done at the next start", w->job.id, strerror(-r));
+                log_warning("claim_not_removed", "job %s: %s; done at the next start", w->job.id,
+                            strerror(-r));
         if (jobs_trim(w->q->jobs, JOBS_KEPT_MAX) < 0)
                 log_warning("jobs_not_trimmed", "old rows could not be removed");
 }
@@ -295,7 +303,8 @@ static void process(struct work *w) {
         if (r == -ENOENT)
                 park(w, "file_missing", "the file is gone from quarantine's folder");
         else if (r < 0)
-                try_later(w, w->job.state == JOB_PROMOTING ? JOB_PROMOTING : JOB_WAITING, "unreadable", strerror(-r));
+                try_later(w, w->job.state == JOB_PROMOTING ? JOB_PROMOTING : JOB_WAITING, "unreadable",
+                          strerror(-r));
         else if (w->job.starts > INTERRUPTED_MAX)
                 park(w, "interrupted", "quarantine was cut off each time it looked at this file");
         else {
