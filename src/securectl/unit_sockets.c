@@ -65,10 +65,11 @@ static int open_unix(struct unit *u, const char *run, const char *kind, struct f
         int fd, r = listen_unix(run, u->name, kind, &fd);
 
         if (r == -ENAMETOOLONG)
-                return fault_set(
-                        reterr, r, "UP-005", 0,
-                        "the path of the sockets is too long (%s/%s%s); choose a shorter --state-root", run,
-                        u->name, suffix_of(kind));
+                return fault_set(reterr, r, "UP-005", 0,
+                                 "choose a shorter --state-root: paths of sockets are limited to %zu bytes, "
+                                 "and %s has %zu",
+                                 sizeof((struct sockaddr_un *)0)->sun_path - 1, u->name,
+                                 strlen(run) + 1 + strlen(u->name) + strlen(suffix_of(kind)));
         if (r < 0)
                 return fault_set(reterr, r, "UP-005", 0, "socket of %s in %.90s: %s", u->name, run,
                                  strerrordesc_np(-r));
