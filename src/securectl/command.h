@@ -14,3 +14,10 @@ struct command {
 
 int command_up(int argc, char *argv[]);
 int command_down(int argc, char *argv[]);
+int command_status(int argc, char *argv[]);
+int command_scan(int argc, char *argv[]);
+int command_import(int argc, char *argv[]);
+int command_models(int argc, char *argv[]);
+int command_jobs(int argc, char *argv[]);
+int command_chat(int argc, char *argv[]);
+int command_audit(int argc, char *argv[]);

@@ -1,33 +1,62 @@
 /* securectl: the command line. One table of commands; each has a file of its own. */
+#include <signal.h>
+
+#include "base/buf.h"
 #include "securectl/command.h"
 
 static const struct command commands[] = {
         {"up", "start everything on this machine, without root", command_up},
         {"down", "stop what up has started", command_down},
+        {"status", "what runs, and how it is", command_status},
+        {"scan", "examine model files without importing them", command_scan},
+        {"import", "bring a model file in and follow it through the stages", command_import},
+        {"models", "list, show, verify and delete models", command_models},
+        {"jobs", "list, show, retry and delete imports", command_jobs},
+        {"chat", "talk to a model", command_chat},
+        {"audit", "verify and read the audit log", command_audit},
 };
 
-static void usage(void) {
-        printf("usage: securectl COMMAND [OPTION…]\n\n");
+static int usage(FILE *out, int code) {
+        (void)fprintf(out, "usage: securectl COMMAND [OPTION…]\n\n");
         for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-                printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-        printf("\nEach command has --help. Exit status: 0 yes, 1 no, 2 wrong usage or trouble.\n");
+                (void)fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        (void)fprintf(
+                out, "\nEach command has --help; `man securectl` has it all.\n"
+                     "Exit status: 0 yes, 1 no (rejected, broken, not running), 2 wrong usage or trouble.\n");
+        return code;
 }
 
-int main(int argc, char *argv[]) {
+static int no_such_command(const char *name) {
+        _cleanup_(buf_donep) struct buf shown = BUF_INIT(1024);
+
+        if (buf_append_escaped(&shown, view_of(name), 64) < 0)
+                buf_clear(&shown);
+        (void)fprintf(stderr, "securectl: no command \"%s\"; see securectl --help\n", buf_str(&shown));
+        return EXIT_TROUBLE;
+}
+
+static int run(int argc, char *argv[]) {
         const char *name = argc > 1 ? argv[1] : "";
 
-        if (strcmp(name, "--help") == 0 || strcmp(name, "help") == 0) {
-                usage();
-                return EXIT_YES;
-        }
+        if (argc < 2)
+                return usage(stderr, EXIT_TROUBLE);
+        if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+                return usage(stdout, EXIT_YES);
         if (strcmp(name, "--version") == 0) {
-                printf("securectl %s\n", SAI_VERSION);
+                (void)printf("securectl %s\n", SAI_VERSION);
                 return EXIT_YES;
         }
         for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
                 if (strcmp(name, commands[i].name) == 0)
                         return commands[i].run(argc - 1, argv + 1);
-        fprintf(stderr, "securectl: %s%s%s\n", argc > 1 ? "no command \"" : "which command?", name,
-                argc > 1 ? "\"; see securectl --help" : " See securectl --help.");
-        return EXIT_TROUBLE;
+        return no_such_command(name);
+}
+
+int main(int argc, char *argv[]) {
+        const struct sigaction ignore = {.sa_handler = SIG_IGN};
+        int code;
+
+        (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed pipe is an error of the write, found below */
+        code = run(argc, argv);
+        return fflush(stdout) != 0 || ferror(stdout) ? EXIT_TROUBLE : code;
 }

@@ -1,0 +1,55 @@
+/* securectl scan: the quarantine's own stages on files, without importing them. */
+#include "securectl/command.h"
+#include "securectl/options.h"
+
+#define ARGUMENTS_MAX 1100
+
+static const struct command_help help = {
+        .usage = "scan [OPTION…] FILE…",
+        .text = "Examines model files with the stages of the quarantine and prints a verdict for each. "
+                "Nothing is\n"
+                "imported, and the system need not be up. A detached signature beside FILE (FILE.sig) is "
+                "used.\n"
+                "Exit status: 0 all passed, 1 one was rejected, 2 trouble or not finished.",
+        .least = 1,
+        .most = 1000,
+};
+
+static void add(const char *arguments[], size_t *n, const char *name, const char *value) {
+        if (!value || value[0] == '\0')
+                return;
+        arguments[(*n)++] = name;
+        arguments[(*n)++] = value;
+}
+
+int command_scan(int argc, char *argv[]) {
+        struct common common = {0};
+        const char *stages = NULL;
+        const struct option_spec specs[] = {
+                {"stages", 0, NULL, &stages, "1-N", "only the first N stages; 1-5 needs no model to run"},
+                COMMON_OPTIONS(&common),
+        };
+        const char *arguments[ARGUMENTS_MAX] = {0};
+        char program[PLACE_MAX];
+        size_t n = 0;
+        int operands, code;
+
+        if (command_begin(&help, specs, &common, argc, argv, &operands, &code) < 0)
+                return code;
+        if (place_join(program, common.layout.places.libexec, "quarantine") < 0)
+                return complain("the path of the programs is too long");
+        arguments[n++] = program;
+        arguments[n++] = "--scan";
+        add(arguments, &n, "--config", common.layout.places.config);
+        add(arguments, &n, "--share", common.layout.places.share);
+        add(arguments, &n, "--libexec", common.layout.places.libexec);
+        add(arguments, &n, "--worker-root", common.layout.places.worker_root);
+        add(arguments, &n, "--stages", stages);
+        if (common.json)
+                arguments[n++] = "--json";
+        arguments[n++] = "--";
+        for (int i = 1; i <= operands; i++)
+                arguments[n++] = argv[i];
+        (void)execv(program, (char *const *)(uintptr_t)arguments);
+        return complain("%s can't be started: %s", program, strerrordesc_np(errno));
+}
