@@ -164,6 +164,13 @@ static unsigned call(const char *method, const char *path, const char *body, str
         return harness_call(rig.client, method, path, body, a);
 }
 
+static void expect(unsigned status, const char *method, const char *path, const char *body,
+                   struct http_answer *a) {
+        if (call(method, path, body, a) != status)
+                fail_msg("%s %s: status %u: %.800s\nservice: %s", method, path, a->status, buf_str(&a->body),
+                         harness_stderr(rig.harness, "inference"));
+}
+
 static void has(const struct http_answer *a, const char *text) {
         if (!strstr(buf_str(&a->body), text))
                 fail_msg("\"%s\" is not in: %.800s\nservice: %s", text, buf_str(&a->body),
@@ -179,7 +186,7 @@ static void chat_works(const char *model) {
                 "{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello, who are you?\"}],"
                 "\"stream\":true,\"max_tokens\":24,\"temperature\":0,\"seed\":1}",
                 model);
-        assert_int_equal(call("POST", "/v1/chat/completions", body, &a), 200);
+        expect(200, "POST", "/v1/chat/completions", body, &a);
         has(&a, "\"delta\":{\"role\":\"assistant\"");
         has(&a, "\"usage\":{\"prompt_tokens\":");
         has(&a, "\"timings\":{");
@@ -191,7 +198,7 @@ static uint64_t status_number(const char *name) {
         _cleanup_(json_document_freep) struct json_document *d = NULL;
         uint64_t n = 0;
 
-        assert_int_equal(call("GET", "/v1/status", NULL, &a), 200);
+        expect(200, "GET", "/v1/status", NULL, &a);
         assert_int_equal(json_parse(buf_view(&a.body), NULL, &d, NULL), 0);
         assert_int_equal(json_get_u64(json_root(d), name, &n), 0);
         return n;
@@ -214,7 +221,7 @@ static void loads_the_demo_model_and_streams_an_answer(void **state) {
 
         chat_works("pebble"); /* by name */
         chat_works(SHA_A);    /* by digest */
-        assert_int_equal(call("GET", "/v1/models", NULL, &a), 200);
+        expect(200, "GET", "/v1/models", NULL, &a);
         has(&a, "\"id\":\"" SHA_A "\",\"object\":\"model\"");
         has(&a, "\"loaded\":true");
         assert_int_equal(status_number("threads"), 1);
@@ -245,9 +252,9 @@ static void switches_and_unloads(void **state) {
 
         chat_works("pebble");
         chat_works("other");
-        assert_int_equal(call("GET", "/v1/status", NULL, &a), 200);
+        expect(200, "GET", "/v1/status", NULL, &a);
         has(&a, "\"state\":\"ready\",\"model\":\"" SHA_B "\"");
-        assert_int_equal(call("POST", "/v1/unload", NULL, &b), 200);
+        expect(200, "POST", "/v1/unload", NULL, &b);
         has(&b, "\"state\":\"idle\"");
         for (int i = 0; i < 1000 && __atomic_load_n(&rig.leases, __ATOMIC_SEQ_CST) > 0; i++)
                 usleep(2000);
@@ -276,7 +283,7 @@ static void a_file_that_is_no_model_fails_with_a_reason_and_the_next_works(void 
                 503);
         has(&a, "\"code\":\"worker_failed\"");
         has(&a, "while it loaded the model");
-        assert_int_equal(call("GET", "/v1/status", NULL, &b), 200);
+        expect(200, "GET", "/v1/status", NULL, &b);
         has(&b, "\"state\":\"failed\"");
         chat_works("pebble");
 }
@@ -292,7 +299,7 @@ static void a_conversation_longer_than_the_context_is_refused(void **state) {
         for (int i = 0; i < 3000; i++)
                 assert_int_equal(buf_append_str(&body, "stone water "), 0);
         assert_int_equal(buf_append_str(&body, "\"}],\"stream\":true}"), 0);
-        assert_int_equal(call("POST", "/v1/chat/completions", buf_str(&body), &a), 400);
+        expect(400, "POST", "/v1/chat/completions", buf_str(&body), &a);
         has(&a, "\"code\":\"context_exceeded\"");
 }
 

@@ -142,6 +142,18 @@ static void a_dead_worker_is_replaced_only_when_its_answers_have_ended(void **st
         assert_int_equal(rig.spawned, 2);
 }
 
+static void await_restarts(uint64_t n) {
+        struct worker_status s;
+
+        for (int i = 0; i < 5000; i++) {
+                worker_get_status(rig.worker, &s);
+                if (s.restarts == n && s.state == WORKER_READY)
+                        return;
+                usleep(2000);
+        }
+        fail_msg("%llu restarts, expected %llu", (unsigned long long)s.restarts, (unsigned long long)n);
+}
+
 static void after_many_deaths_it_stays_down_until_asked(void **state) {
         struct worker_status s;
         struct worker_use u = use(SHA_A);
@@ -149,8 +161,7 @@ static void after_many_deaths_it_stays_down_until_asked(void **state) {
         worker_release(&u);
         for (unsigned i = 0; i < 5; i++) {
                 rig_kill_worker(&rig);
-                rig_await(&rig, WORKER_LOADING);
-                rig_await(&rig, WORKER_READY);
+                await_restarts(i + 1);
         }
         rig_kill_worker(&rig);
         rig_await(&rig, WORKER_FAILED);
