@@ -27,6 +27,7 @@ struct program {
         int fds[2]; /* become FIRST_FD, FIRST_FD + 1 */
         size_t n_fds;
         uint64_t memory_bytes, cpu_seconds;
+        bool keeps_errors; /* standard error stays open */
 };
 
 static void add(struct program *p, const char *argument) {
@@ -55,9 +56,9 @@ static int set_limits(const struct program *p) {
 }
 
 /* Silent: what a worker prints is text from a hostile file's reach, and a log is no place for it. Sanitizer builds
- * keep standard error, because that is where their findings go. */
-static int set_standard_streams(int null_fd) {
-        for (int fd = 0; fd <= (SANDBOX_SANITIZER ? STDOUT_FILENO : STDERR_FILENO); fd++)
+ * of our own workers keep standard error, because that is where their findings go. */
+static int set_standard_streams(const struct program *p, int null_fd) {
+        for (int fd = 0; fd <= (p->keeps_errors ? STDOUT_FILENO : STDERR_FILENO); fd++)
                 if (dup2(null_fd, fd) < 0)
                         return -1;
         return 0;
@@ -95,7 +96,7 @@ static int prepare(const struct program *p, int null_fd, int *error_fd, pid_t pa
                 return -1;
         if (setsid() < 0 || chdir("/") < 0 || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
                 return -1;
-        if (set_standard_streams(null_fd) < 0 || place_descriptors(p, error_fd) < 0 || set_limits(p) < 0)
+        if (set_standard_streams(p, null_fd) < 0 || place_descriptors(p, error_fd) < 0 || set_limits(p) < 0)
                 return -1;
         return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
@@ -157,6 +158,7 @@ static int start_scan_worker(const struct launcher_start *s, pid_t *ret_pid) {
                 .n_fds = 2,
                 .memory_bytes = s->question->memory_bytes,
                 .cpu_seconds = s->question->cpu_seconds,
+                .keeps_errors = SANDBOX_SANITIZER,
         };
         int n = snprintf(path, sizeof path, "%s/scan-worker", s->config->libexec_path);
 

@@ -142,13 +142,16 @@ static int refused(struct answer *a, unsigned status, struct refusal *why) {
 
 /* --- steps --- */
 
-/* The worker had died, and nobody had noticed yet: once more with a new one, the client has seen nothing so far. */
+/* The worker has died before it said a word (perhaps before this request, unnoticed): once more with a new one. */
 static int try_again(struct answer *a, struct refusal *why) {
         char sha256[65];
 
-        if (a->tried_again || worker_is_stopping(a->worker))
+        if (a->tried_again || a->relay.text_bytes > 0 || worker_is_stopping(a->worker))
                 return died(why);
         a->tried_again = true;
+        a->phase = WAITING;
+        a->bytes = 0;
+        buf_clear(&a->sse.pending);
         memcpy(sha256, a->use.sha256, sizeof(sha256));
         a->in = http_incoming_free(a->in);
         worker_release(&a->use);
@@ -184,7 +187,7 @@ static int step_read(struct answer *a, uint64_t wait_usec, struct refusal *why) 
         if (r == -EFBIG)
                 return broken(why, r, "too large");
         if (r <= 0)
-                return died(why); /* also an end without [DONE] */
+                return try_again(a, why); /* also an end without [DONE] */
         a->last_byte = clock_monotonic_usec();
         a->bytes += a->sse.pending.n - before;
         if (a->bytes > ANSWER_BYTES_MAX)

@@ -426,13 +426,37 @@ static void resets_the_first_time(struct rig *r, int fd) {
                 rig_good_answer(r, fd);
 }
 
-static void a_request_that_the_worker_dropped_unanswered_is_sent_once_more(void **state) {
+static void begins_the_first_time(struct rig *r, int fd) {
+        if (resets++ > 0)
+                rig_good_answer(r, fd);
+        else
+                rig_send(fd, RIG_HEADERS "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\n\n");
+}
+static void never_says_a_word(struct rig *r, int fd) {
+        rig_send(fd, RIG_HEADERS);
+}
+
+static void a_request_that_the_worker_dropped_before_a_word_is_sent_once_more(void **state) {
+        const rig_script scripts[] = {resets_the_first_time, begins_the_first_time};
+
+        for (size_t i = 0; i < ARRAY_SIZE(scripts); i++) {
+                _cleanup_(http_answer_donep) struct http_answer a = {0};
+
+                resets = 0;
+                rig.chats = 0;
+                rig.script = scripts[i];
+                assert_int_equal(chat(ASK_STREAM, &a), 200);
+                has(&a, "[DONE]");
+                assert_int_equal(rig.chats, 2);
+        }
+}
+
+static void but_not_more_often(void **state) {
         _cleanup_(http_answer_donep) struct http_answer a = {0};
 
-        resets = 0;
-        rig.script = resets_the_first_time;
-        assert_int_equal(chat(ASK_STREAM, &a), 200);
-        has(&a, "[DONE]");
+        rig.script = never_says_a_word;
+        assert_int_equal(chat(ASK_STREAM, &a), 502);
+        has(&a, "worker_died");
         assert_int_equal(rig.chats, 2);
 }
 
@@ -479,7 +503,8 @@ int main(void) {
                 RUN(a_flood_is_cut_at_the_limit),
                 RUN(the_worker_is_cut_when_the_client_goes_away),
                 RUN(a_chat_after_the_worker_was_killed_works),
-                RUN(a_request_that_the_worker_dropped_unanswered_is_sent_once_more),
+                RUN(a_request_that_the_worker_dropped_before_a_word_is_sent_once_more),
+                RUN(but_not_more_often),
                 RUN(status_load_and_unload_over_http),
                 RUN(names_need_the_registry),
         };
