@@ -64,12 +64,6 @@ static void keep(struct unit *u, int fd, const char *name) {
 static int open_unix(struct unit *u, const char *run, const char *kind, struct fault *reterr) {
         int fd, r = listen_unix(run, u->name, kind, &fd);
 
-        if (r == -ENAMETOOLONG)
-                return fault_set(reterr, r, "UP-005", 0,
-                                 "choose a shorter --state-root: paths of sockets are limited to %zu bytes, "
-                                 "and %s has %zu",
-                                 sizeof((struct sockaddr_un *)0)->sun_path - 1, u->name,
-                                 strlen(run) + 1 + strlen(u->name) + strlen(suffix_of(kind)));
         if (r < 0)
                 return fault_set(reterr, r, "UP-005", 0, "socket of %s in %.90s: %s", u->name, run,
                                  strerrordesc_np(-r));

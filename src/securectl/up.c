@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include "base/file.h"
 #include "base/num.h"
@@ -238,9 +239,23 @@ static int open_sockets(struct supervisor *s, struct fault *reterr) {
         return 0;
 }
 
-static int prepare(struct supervisor *s, struct fault *reterr) {
-        int r = supervisor_prepare(s);
+/* Addresses of UNIX sockets are short, and the kernel would only say "file name too long". */
+static int check_lengths(const struct supervisor *s, struct fault *reterr) {
+        size_t most = sizeof((struct sockaddr_un *)0)->sun_path - sizeof "/quarantine.fd.sock";
 
+        if (strlen(s->places.run) <= most)
+                return 0;
+        return fault_set(reterr, -ENAMETOOLONG, "UP-005", 0,
+                         "choose a shorter --state-root: sockets allow it %zu bytes, and it has %zu",
+                         most - strlen("/run"), strlen(s->places.state_root));
+}
+
+static int prepare(struct supervisor *s, struct fault *reterr) {
+        int r = check_lengths(s, reterr);
+
+        if (r < 0)
+                return r;
+        r = supervisor_prepare(s);
         if (r < 0)
                 return fault_set(reterr, r, "UP-009", 0, "socket or signals: %s", strerrordesc_np(-r));
         r = make_tokens(s, reterr);
