@@ -214,6 +214,10 @@ enum model_kind model_kind_detect(struct view head, uint64_t size) {
                 return MODEL_KIND_EMPTY;
         if (zip != MODEL_KIND_UNKNOWN)
                 return zip;
+        /* "GGUF" and its version read as a length of 2^33, and the tensor count behind it can begin with a '{' or a space:
+         * without this a GGUF of 32 or 123 tensors would be taken for safetensors. */
+        if (view_starts(head, VIEW("GGUF")))
+                return MODEL_KIND_GGUF;
         if (looks_like_safetensors(head))
                 return MODEL_KIND_SAFETENSORS;
         for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
