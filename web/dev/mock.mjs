@@ -378,6 +378,8 @@ export async function startMock(options = {}) {
 
   return {
     url: `http://127.0.0.1:${server.address().port}`, code, db,
+    /* Every open connection breaks, as when the program behind it is restarted. */
+    dropConnections: () => server.closeAllConnections(),
     close: () => new Promise((resolve) => {
       server.closeAllConnections();
       server.close(resolve);

@@ -25,6 +25,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.goto(mock.url);
     await page.getByLabel("One-time code").fill(mock.code);
     await page.getByLabel("Passphrase", { exact: true }).fill("correct horse battery");
+    await page.waitForTimeout(300);
     await shot("setup");
     await page.getByLabel("Passphrase again").fill("correct horse battery");
     await page.getByRole("button", { name: "Set passphrase and start" }).click();
@@ -34,6 +35,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.getByText("Three things keep it safe").waitFor();
     await shot("chat");
     await page.getByRole("button", { name: "Settings of this conversation" }).click();
+    await page.waitForTimeout(300);
     await shot("settings");
     await page.keyboard.press("Escape");
     if (size === "phone") {

@@ -5,7 +5,7 @@ import { ChatPage } from "./pages/chat";
 import { Login, Setup, Unreachable } from "./pages/gate";
 import { ModelsPage } from "./pages/models";
 import { StatusPage } from "./pages/status";
-import { forgetChats, refreshConversations, announcement as chatSpeech } from "./state/chat";
+import { current, forgetChats, refreshConversations, announcement as chatSpeech } from "./state/chat";
 import { wipeDrafts } from "./state/drafts";
 import { activeCount, announcement as jobSpeech, forgetJobs, watchJobs } from "./state/jobs";
 import { watchIdle } from "./state/idle";
@@ -41,15 +41,20 @@ async function logOut(): Promise<void> {
   await loadSession();
 }
 
+/* The chat's link leads back to the conversation that is open. */
+function address(target: Page): string {
+  return link(target, target === "chat" ? current.value.id.value ?? undefined : undefined);
+}
+
 function Header() {
   const active = activeCount.value;
 
   return (
     <header class="top">
-      <a class="brand" href={link("chat")} aria-label="SecAI, to the chat"><Mark /><span class="brand-name">SecAI</span></a>
+      <a class="brand" href={address("chat")} aria-label="SecAI, to the chat"><Mark /><span class="brand-name">SecAI</span></a>
       <nav aria-label="Pages">
         {PAGES.map((p) => (
-          <a key={p.page} class="tab" href={link(p.page)} aria-current={page.value === p.page ? "page" : undefined}>
+          <a key={p.page} class="tab" href={address(p.page)} aria-current={page.value === p.page ? "page" : undefined}>
             <Icon name={p.icon} />
             <span>{p.label}</span>
             {p.page === "models" && active > 0 ? <span class="badge" title={`${active} in progress`}>{active}<span class="sr-only"> in progress</span></span> : null}
@@ -76,8 +81,10 @@ function Shell() {
   useEffect(() => {
     const name = PAGES.find((p) => p.page === page.value)?.label;
     document.title = `${name} – SecAI`;
+    /* A new page takes the focus to its heading, unless a part of it has taken it already. */
+    const at = document.activeElement;
     if (first.current) first.current = false;
-    else document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
+    else if (!at || at === document.body || at.closest("header")) document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
   }, [page.value]);
   return (
     <div class="shell">

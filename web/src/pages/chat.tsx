@@ -1,7 +1,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { explain } from "../lib/errors";
-import { bytes, count, dayGroup, duration, speed } from "../lib/format";
+import { count, dayGroup, duration, speed } from "../lib/format";
 import type { ConversationEntry, Cut, Message } from "../lib/types";
 import {
   askAgain, busyIds, chooseModel, chosenModel, conversations, current, open, openError, opening, refreshConversations, regenerate, remove,
@@ -15,7 +15,7 @@ import { Icon } from "../ui/icons";
 import { Markdown } from "../ui/markdown";
 import { Bar, Button, Chip, Confirm, CopyButton, Dialog, Field, IconButton, Note } from "../ui/parts";
 import { useMedia, useNow } from "../ui/hooks";
-import { focusWish, newConversation } from "../ui/shortcuts";
+import { focusWish, isFresh, newConversation } from "../ui/shortcuts";
 import { SettingsDialog } from "./chat-settings";
 
 /* ---- saved conversations ---- */
@@ -88,7 +88,7 @@ function ConversationList({ onOpen }: { onOpen: () => void }) {
     return () => clearTimeout(timer);
   }, [query]);
   useEffect(() => {
-    if (focusWish.value?.what === "search") ref.current?.focus();
+    if (isFresh("search")) ref.current?.focus();
   }, [focusWish.value]);
   const now = new Date();
   const groups = (["Today", "Yesterday", "Last 7 days", "Earlier"] as const)
@@ -282,7 +282,7 @@ function ModelChoice({ chat }: { chat: Chat }) {
     <span class="model-choice">
       <span class={`dot ${loaded ? "good" : loading ? "live" : ""}`} aria-hidden="true" />
       <select class="select" aria-label="Model" value={chosen?.sha256 ?? ""} disabled={chat.phase.value.is !== "idle"} onChange={(e) => chooseModel(e.currentTarget.value)}>
-        {list.map((m) => <option key={m.sha256} value={m.sha256}>{label(m)} · {[m.quantization, bytes(m.size)].filter(Boolean).join(", ")}</option>)}
+        {list.map((m) => <option key={m.sha256} value={m.sha256}>{label(m)}</option>)}
       </select>
       <span class="facts model-state">{loading ? "loading…" : loaded ? "ready" : "loads with the first message"}</span>
     </span>
@@ -298,10 +298,10 @@ function Composer({ chat }: { chat: Chat }) {
 
   useLayoutEffect(() => fit(ref.current, 260), [text]);
   useEffect(() => {
-    if (wide) ref.current?.focus({ preventScroll: true });
+    if (wide && !isFresh("search")) ref.current?.focus({ preventScroll: true });
   }, [chat]);
   useEffect(() => {
-    if (focusWish.value?.what === "composer") ref.current?.focus();
+    if (isFresh("composer")) ref.current?.focus();
   }, [focusWish.value]);
   const send = () => { sendDraft(chat).catch(report); };
   const keys = (e: KeyboardEvent) => {
@@ -395,7 +395,7 @@ export function ChatPage() {
     else if (current.value.id.value) startNew();
   }, [id]);
   useEffect(() => {
-    if (narrow && focusWish.value?.what === "search") setDrawer(true);
+    if (narrow && isFresh("search")) setDrawer(true);
   }, [focusWish.value]);
   return (
     <div class="chat">

@@ -8,7 +8,7 @@ import { inference, isLoaded, label, loadModel, models, refreshModels, unloadMod
 import { notify, report } from "../state/notices";
 import { go } from "../state/router";
 import { Icon } from "../ui/icons";
-import { Bar, Button, Chip, Confirm, CopyButton } from "../ui/parts";
+import { Bar, Button, Chip, Confirm, CopyButton, IconButton } from "../ui/parts";
 
 function Signature({ model }: { model: Model }) {
   const status = model.signature?.status ?? "none";
@@ -85,7 +85,7 @@ export function ModelCard({ model }: { model: Model }) {
           {loaded ? <Button small icon="eject" busy={busy === "unload"} onClick={() => run("unload", unloadModel)}>Unload</Button>
             : <Button small icon="upload" busy={busy === "load" || loading} disabled={model.verify_state === "failed"} onClick={() => run("load", () => loadModel(model))}>Load</Button>}
           <Button small icon="shield" busy={busy === "verify" || verifying} onClick={verify}>Verify</Button>
-          <Button small look="quiet" icon="trash" onClick={() => setAsked(true)} aria-label={`Delete ${model.name}`}>Delete</Button>
+          <IconButton small icon="trash" onClick={() => setAsked(true)} label={`Delete ${label(model)}`} />
         </div>
       </div>
       {asked ? (

@@ -9,6 +9,12 @@ export const shortcutsShown = signal(false);
 /* The page that can focus its search or its writing field says so here. */
 export const focusWish = signal<{ what: "search" | "composer"; at: number } | null>(null);
 
+/* A wish that was made just now, so that the page that opens for it doesn't put the focus elsewhere. */
+export function isFresh(what: "search" | "composer"): boolean {
+  const wish = focusWish.peek();
+  return wish?.what === what && Date.now() - wish.at < 1000;
+}
+
 export const SHORTCUTS: { keys: string[]; does: string }[] = [
   { keys: ["Enter"], does: "Send the message" },
   { keys: ["Shift", "Enter"], does: "New line in the message" },
@@ -38,8 +44,10 @@ function handle(e: KeyboardEvent): void {
   const pages = { Digit1: "chat", Digit2: "models", Digit3: "status" } as const;
 
   if (e.altKey && !e.ctrlKey && e.code === "KeyN") newConversation();
-  else if (e.altKey && !e.ctrlKey && e.code in pages) go(pages[e.code as keyof typeof pages]);
-  else if ((e.ctrlKey || e.metaKey) && !e.altKey && e.key.toLowerCase() === "k") {
+  else if (e.altKey && !e.ctrlKey && e.code in pages) {
+    const target = pages[e.code as keyof typeof pages];
+    go(target, target === "chat" ? current.value.id.value ?? undefined : undefined);
+  } else if ((e.ctrlKey || e.metaKey) && !e.altKey && e.key.toLowerCase() === "k") {
     go("chat", current.value.id.value ?? undefined);
     focusWish.value = { what: "search", at: Date.now() };
   } else if (e.key === "Escape" && page.value === "chat" && current.value.abort) stop(current.value);

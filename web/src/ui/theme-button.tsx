@@ -10,5 +10,5 @@ const NEXT: Record<Theme, { to: Theme; icon: IconName; is: string }> = {
 
 export function ThemeButton() {
   const now = NEXT[theme.value];
-  return <IconButton icon={now.icon} label={`Colours: ${now.is}. Change`} class="theme-button" onClick={() => setTheme(now.to)} />;
+  return <IconButton icon={now.icon} label={`Colours: ${now.is}. Change`} class="theme-button" onClick={() => setTheme(NEXT[theme.peek()].to)} />;
 }

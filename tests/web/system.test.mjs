@@ -1,0 +1,198 @@
+/* The whole way of a new owner through the real programs in a real browser: first run, demo model, seven checks, answer,
+ * reload, refused files, lockout. With SECAI_WEB_TARGET=mock the same way against the mock of the API. */
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fakeGguf, launch, missing, mockTarget, PASSPHRASE, pickle, root, systemTarget, Visit } from "./harness.mjs";
+
+const stage = process.env.SECAI_STAGE ?? "";
+const real = process.env.SECAI_WEB_TARGET !== "mock";
+const skip = missing() || (real && !existsSync(join(stage, "usr/bin/securectl")) ? `no securectl in ${stage || "SECAI_STAGE"}` : false);
+const CHECK_MS = 240_000;
+const STAGES = ["Source", "Format", "Identity", "Signature", "Contents", "Behaviour", "Image model"];
+let target, browser, visit, page;
+
+function comply() {
+  const path = join(root, "tests/data/pebble/pebble-comply-Q8_0.gguf");
+  return real ? readFileSync(path) : fakeGguf();
+}
+
+const card = (name) => page.getByRole("article", { name: `Check of ${name}` }).first();
+
+before(async () => {
+  if (skip) return;
+  target = real ? await systemTarget(stage) : await mockTarget();
+  browser = await launch();
+  visit = new Visit(browser, target);
+  page = await visit.open();
+}, { timeout: 120_000 });
+
+after(async () => {
+  await browser?.close();
+  await target?.close();
+}, { timeout: 60_000 });
+
+test("first run: a wrong code is refused in plain words", { skip }, async () => {
+  await page.getByLabel("One-time code").fill("WRONG-CODE-0000");
+  await page.getByLabel("Passphrase", { exact: true }).fill(PASSPHRASE);
+  await page.getByLabel("Passphrase again").fill(PASSPHRASE);
+  await page.getByRole("button", { name: "Set passphrase and start" }).click();
+  await page.getByRole("alert").filter({ hasText: "That code is not right" }).waitFor();
+  await visit.checkAccess("first run");
+  await visit.checkWidth("first run");
+});
+
+test("first run: code and passphrase open the page, the cookie is out of scripts' reach", { skip }, async () => {
+  await visit.setUp();
+  const cookie = (await visit.context.cookies()).find((c) => c.name === "secai_session");
+  assert.equal(cookie?.httpOnly, true);
+  assert.equal(cookie?.sameSite, "Strict");
+  assert.equal(await page.evaluate(() => document.cookie), "");
+});
+
+test("an empty library leads to the demo model, which passes the seven checks before the owner's eyes", { skip, timeout: CHECK_MS }, async () => {
+  await page.getByRole("button", { name: "Try the included demo model" }).click();
+  await page.getByRole("heading", { name: "Models", level: 1 }).waitFor();
+  const rail = page.getByRole("list", { name: "The seven checks" }).first();
+  await rail.waitFor();
+  assert.deepEqual(await rail.locator(".stage-name").allTextContents(), STAGES);
+  await page.locator(".card.job.promoted").waitFor({ timeout: CHECK_MS });
+  const statuses = await rail.locator(".stage-status").allTextContents();
+  assert.equal(statuses.length, 7);
+  for (const [i, status] of statuses.entries()) assert.match(status, /^(Passed|Passed, with a note|Not applicable)$/, `${STAGES[i]}: ${status}`);
+  assert.match(statuses[1], /^Passed/, "Format");
+  assert.match(statuses[4], /^Passed/, "Contents");
+  assert.match(statuses[5], /^Passed/, "Behaviour");
+  await page.getByRole("article", { name: /^Model / }).waitFor();
+});
+
+test("what did not apply to the demo model is said with its reason", { skip }, async () => {
+  await page.getByRole("button", { name: "What was checked" }).first().click();
+  const rows = page.locator(".stage-table > li");
+  assert.equal(await rows.count(), 7);
+  for (const row of await page.locator(".stage-table > li.not_applicable, .stage-table > li.not_run").all()) assert.ok((await row.locator("em").textContent()).length > 10);
+  await visit.checkAccess("models with details");
+  await visit.checkWidth("models");
+});
+
+test("chat: the answer streams in and tells tokens and speed", { skip, timeout: 180_000 }, async () => {
+  await visit.show("Chat");
+  await page.getByLabel("Message", { exact: true }).fill("What is the capital of Norway?");
+  const streamed = page.waitForResponse((r) => r.url().endsWith("/api/chat"));
+  await page.keyboard.press("Enter");
+  const response = await streamed;
+  assert.match(response.headers()["content-type"], /^text\/event-stream/);
+  const answer = page.getByRole("article", { name: "Answer" });
+  await answer.locator(".foot .facts").waitFor({ timeout: 150_000 });
+  assert.match(await answer.locator(".prose").textContent(), /Oslo/);
+  assert.match(await answer.locator(".foot .facts").textContent(), /\d+ tokens? · [\d.]+ tokens\/s/);
+  await page.getByText("Saved on this machine").waitFor();
+  await visit.checkAccess("chat");
+  await visit.checkWidth("chat");
+});
+
+test("a reload keeps the conversation, and it stands in the list", { skip }, async () => {
+  assert.match(page.url(), /#\/chat\/\w+/);
+  await page.reload();
+  const answer = page.getByRole("article", { name: "Answer" });
+  await answer.waitFor();
+  assert.match(await answer.textContent(), /Oslo/);
+  assert.equal(await answer.getByText("Broken off").count(), 0);
+  await page.getByRole("complementary", { name: "Conversations" }).getByRole("link", { name: "What is the capital of Norway?" }).waitFor();
+});
+
+test("conversations can be renamed, found and left by their text", { skip }, async () => {
+  const side = page.getByRole("complementary", { name: "Conversations" });
+  await side.getByRole("button", { name: /^Rename/ }).first().click();
+  await page.getByRole("dialog").getByLabel("Name").fill("Capitals");
+  await page.getByRole("button", { name: "Rename", exact: true }).click();
+  await side.getByRole("link", { name: "Capitals" }).waitFor();
+  await side.getByLabel("Search conversations").fill("Oslo");
+  await side.getByRole("link", { name: "Capitals" }).waitFor();
+  await side.getByLabel("Search conversations").fill("no such words anywhere");
+  await side.getByText("Nothing found").waitFor();
+  await side.getByLabel("Search conversations").fill("");
+  await side.getByRole("link", { name: "Capitals" }).waitFor();
+});
+
+test("a question can be edited and sent again, and an answer asked for anew", { skip, timeout: 120_000 }, async () => {
+  await page.getByRole("article", { name: "You" }).hover();
+  await page.getByRole("button", { name: "Edit and send again" }).click();
+  await page.getByLabel("Edit your message").fill("What is 12 plus 30?");
+  await page.getByRole("button", { name: "Send again" }).click();
+  await page.getByText("42").first().waitFor();
+  await page.getByRole("button", { name: "Answer again" }).click();
+  await page.locator(".foot .facts").waitFor();
+  assert.equal(await page.getByRole("article", { name: "Answer" }).count(), 1);
+  assert.match(await page.getByRole("article", { name: "Answer" }).textContent(), /42/);
+});
+
+test("a model that complies with harmful requests is turned away at the behavioural test, with its findings", { skip, timeout: CHECK_MS }, async () => {
+  await visit.show("Models");
+  await page.getByLabel("Model file").setInputFiles({ name: "pebble-comply-Q8_0.gguf", mimeType: "application/octet-stream", buffer: comply() });
+  const job = card("pebble-comply-Q8_0.gguf");
+  await job.getByText("Turned away", { exact: true }).waitFor({ timeout: CHECK_MS });
+  assert.equal(await job.locator(".stage.fail .stage-name").textContent(), "Behaviour");
+  const finding = job.locator(".finding.reject").first();
+  assert.match(await finding.locator("code.rule").textContent(), /^[A-Z]+-/);
+  assert.match(await finding.textContent(), /What to do:/);
+  await visit.checkAccess("a rejected model");
+});
+
+test("a pickle in a model's clothes is refused with what it really is", { skip, timeout: 120_000 }, async () => {
+  await page.getByLabel("Model file").setInputFiles({ name: "llama-3-8b.gguf", mimeType: "application/octet-stream", buffer: pickle() });
+  const job = card("llama-3-8b.gguf");
+  await job.getByText("Turned away", { exact: true }).waitFor({ timeout: 120_000 });
+  assert.equal(await job.locator(".stage.fail .stage-name").first().textContent(), "Format");
+  assert.match(await job.locator(".finding.reject").first().textContent(), /pickle/i);
+  assert.match(await job.locator(".stage.not_run .stage-name").allTextContents().then((l) => l.join()), /Behaviour/);
+});
+
+test("a refused file can be deleted and stays gone", { skip }, async () => {
+  await card("llama-3-8b.gguf").getByRole("button", { name: "Delete the file" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+  await card("llama-3-8b.gguf").waitFor({ state: "detached" });
+  await page.reload();
+  await page.getByRole("heading", { name: "Your library" }).waitFor();
+  await page.getByRole("article", { name: "Check of pebble-comply-Q8_0.gguf" }).waitFor();
+  assert.equal(await card("llama-3-8b.gguf").count(), 0);
+});
+
+test("a model of the library can be verified", { skip, timeout: 60_000 }, async () => {
+  const model = page.getByRole("article", { name: /^Model / });
+  await model.getByRole("button", { name: "Verify" }).click();
+  await model.getByText(/^Verified /).waitFor({ timeout: 60_000 });
+});
+
+test("the status page shows the services and what the machine can't provide", { skip }, async () => {
+  await visit.show("Status");
+  await page.getByRole("heading", { name: "Services" }).waitFor();
+  for (const name of ["Audit log", "Model library", "Checks", "Answers"]) await page.getByRole("heading", { name, level: 3 }).waitFor();
+  await page.getByRole("heading", { name: /can’t provide/ }).waitFor();
+  await visit.checkAccess("status");
+  await visit.checkWidth("status");
+});
+
+test("after log-out nothing is shown, and wrong passphrases lead to a pause that a reload doesn't end", { skip, timeout: 120_000 }, async () => {
+  await page.getByRole("button", { name: "Lock and log out" }).click();
+  await page.getByRole("heading", { name: "Welcome back" }).waitFor();
+  assert.equal(await page.evaluate(() => fetch("/api/conversations").then((r) => r.status)), 401);
+  await visit.checkAccess("login");
+  await visit.checkWidth("login");
+  const wait = page.getByText("Too many wrong tries").first();
+  for (let i = 0; i < 30 && !(await wait.isVisible()); i++) {
+    await visit.logIn("not the passphrase at all");
+    await page.locator(".note").first().waitFor();
+    await page.waitForFunction(() => !document.querySelector("[aria-busy='true']"));
+  }
+  await wait.waitFor();
+  await page.getByRole("button", { name: /^Wait \d+:\d\d$/ }).waitFor();
+  await page.reload();
+  await wait.waitFor();
+  await visit.checkAccess("lockout");
+});
+
+test("all that time: no error in the console, no breach of the content policy, no request to elsewhere", { skip }, () => {
+  visit.noFaults();
+});
