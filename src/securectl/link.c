@@ -37,8 +37,8 @@ int link_explain_down(const struct layout *l) {
         else
                 complain("the system is not up (nothing answers in %s)\n"
                          "  start it: securectl up%s%s   (in a source tree: make run)",
-                         l->places.run, l->places.state_root[0] ? " --state-root " : "",
-                         l->places.state_root);
+                         l->places.run, l->is_elsewhere ? " --state-root " : "",
+                         l->is_elsewhere ? l->places.state_root : "");
         return -ECONNREFUSED;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/view.h"
+#include "securectl/up_limits.h"
 
 #define ARGUMENTS_MAX  24
 #define FIRST_FD       3
@@ -80,8 +81,9 @@ static void place_sockets(const struct unit *u) {
 /* name=value texts for exec; the sanitizers' options go through, so that a build with them behaves as it was told. */
 struct environment {
         char pid[TEXT_SIZE], n_fds[TEXT_SIZE], names[TEXT_SIZE], notify[PLACE_MAX];
+        char watchdog[TEXT_SIZE];
         char options[3][256];
-        char *list[8];
+        char *list[9];
 };
 
 static void fill_environment(struct environment *e, const struct unit *u, const char *notify_path) {
@@ -99,6 +101,10 @@ static void fill_environment(struct environment *e, const struct unit *u, const 
         e->list[n++] = e->n_fds;
         e->list[n++] = e->names;
         e->list[n++] = e->notify;
+        /* without it services send no keep-alives, and the supervisor would take them for hung */
+        (void)snprintf(e->watchdog, sizeof e->watchdog, "WATCHDOG_USEC=%llu",
+                       (unsigned long long)UP_SILENCE_USEC);
+        e->list[n++] = e->watchdog;
         for (size_t i = 0; i < ARRAY_SIZE(passed); i++) {
                 const char *value = secure_getenv(passed[i]);
 

@@ -66,6 +66,10 @@ int main(int argc, char *argv[]) {
 
         if (argc == 4 && strcmp(argv[1], "--make-keys") == 0)
                 return make_keys(argv[3]);
+        if (!secure_getenv("WATCHDOG_USEC")) {
+                log_error("no_watchdog", "the supervisor wants no keep-alives, but kills who sends none");
+                return 3;
+        }
         r = service_new(name, argc, argv, &s);
         if (r != 0)
                 return r < 0 ? 2 : 0;
