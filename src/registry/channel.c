@@ -53,7 +53,8 @@ static bool read_promotion(const struct json *m, struct promotion *p, struct buf
         p->job = json_get_view(m, "job", VIEW_NULL);
         p->name = json_get_view(m, "name", VIEW_NULL);
         if (json_unknown_member(m, names) || !evidence_id_is_valid(p->job) || p->name.n == 0 ||
-            p->name.n > 1024 || base64_decode(json_get_view(m, "evidence", VIEW_NULL), evidence) < 0 ||
+            p->name.n > REGISTRY_WANTED_NAME_MAX ||
+            base64_decode(json_get_view(m, "evidence", VIEW_NULL), evidence) < 0 ||
             base64_decode(json_get_view(m, "signature", VIEW_NULL), signature) < 0)
                 return false;
         p->evidence = buf_view(evidence);

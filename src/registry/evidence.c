@@ -200,7 +200,7 @@ static int read_facts(const struct json *o, struct evidence *e, struct fault *f)
                 return malformed(f, "sha256");
         if (json_get_u64(o, "size", &e->size) < 0 || e->size == 0 || e->size > INT64_MAX)
                 return malformed(f, "size");
-        if (!get_text(o, "name", 2048, &e->name) || e->name.n == 0)
+        if (!get_text(o, "name", REGISTRY_WANTED_NAME_MAX, &e->name) || e->name.n == 0)
                 return malformed(f, "name");
         if (!get_text(o, "kind", REGISTRY_TEXT_MAX, &e->kind) || !one_of(e->kind, kinds))
                 return refused(f, "REG-E05", "only GGUF and safetensors files can be promoted");

@@ -11,6 +11,7 @@
 #define REGISTRY_EVIDENCE_MAX    ((size_t)190 << 10) /* its base64 must fit into a channel's message */
 #define REGISTRY_EVIDENCE_MEMORY ((size_t)8 << 20)   /* of its tree while it is checked */
 #define REGISTRY_NAME_MAX        ((size_t)200)       /* display name; longer ones are cut */
+#define REGISTRY_WANTED_NAME_MAX ((size_t)2048)      /* name as it is asked for, escapes included */
 #define REGISTRY_NAME_TRIES      1000u               /* "name (2)" … "name (1000)" */
 #define REGISTRY_ID_MAX          ((size_t)64)        /* job ids */
 #define REGISTRY_TEXT_MAX        ((size_t)256)       /* scanner, architecture, … */

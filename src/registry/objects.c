@@ -258,7 +258,10 @@ int objects_admit(struct objects *o, int fd, uint64_t size, const struct sha256 
         leased = take_lease(fd);
         if (leased < 0)
                 return leased;
-        r = leased && st.st_uid == geteuid() ? admit_by_link(fd, size, digest, folder, p.name) : -EXDEV;
+        /* another name of the inode would let its owner change it later: then only a copy is ours alone */
+        r = leased && st.st_uid == geteuid() && st.st_nlink == 1
+                    ? admit_by_link(fd, size, digest, folder, p.name)
+                    : -EXDEV;
         if (r == -EXDEV)
                 r = admit_by_copy(o, fd, size, digest, folder, p.name);
         if (leased)
