@@ -1,0 +1,50 @@
+/* The registry's evidence check: whatever it accepts must really say pass, stage by stage, when the text is read again in
+ * the plainest way. */
+#include "base/text.h"
+#include "registry/evidence.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void check_stage(const struct json *stage, bool is_gguf) {
+        struct view name = json_get_view(stage, "name", VIEW_NULL),
+                    status = json_get_view(stage, "status", VIEW_NULL);
+        bool pass = view_eq(status, VIEW("pass"));
+
+        if (!pass && !view_eq(status, VIEW("not_applicable")))
+                abort();
+        if ((view_eq(name, VIEW("format_gate")) || view_eq(name, VIEW("static_scan"))) && !pass)
+                abort();
+        if (view_eq(name, VIEW("behavioral_test")) && pass != is_gguf)
+                abort();
+}
+
+static void check_accepted(const struct evidence *e) {
+        const struct json *stages = json_get(e->verdict, "stages");
+        bool is_gguf = view_eq(e->kind, VIEW("gguf"));
+        uint64_t n = 0;
+
+        if (!view_eq(json_get_view(e->verdict, "verdict", VIEW_NULL), VIEW("pass")))
+                abort();
+        if (!is_gguf && !view_eq(e->kind, VIEW("safetensors")))
+                abort();
+        if (e->size == 0 || e->policy_digest.n != 64 || utf8_first_fault(e->name) != SIZE_MAX)
+                abort();
+        for (const struct json *c = stages->child; c; c = c->next, n++)
+                check_stage(c, is_gguf);
+        if (n != 7)
+                abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+        struct evidence e = {0};
+        struct fault fault = FAULT_NONE;
+
+        if (evidence_read(view_make(data, n), &e, &fault) < 0) {
+                if (fault.code < 0 && !fault.rule)
+                        abort();
+                return 0;
+        }
+        check_accepted(&e);
+        evidence_done(&e);
+        return 0;
+}
