@@ -132,7 +132,7 @@ static const char *const sanitizer_calls[] = {
         "stat",   "access",  "getcwd",     "readlink",         "getdents64",     "ioctl",
         "getdents",
         "socket", "connect", "prlimit64",  "setpriority",      "sched_getparam", "sched_getscheduler",
-        "pipe",   "pipe2",   "arch_prctl", "process_vm_readv", "mincore",        "dup2",
+        "pipe",   "pipe2",   "arch_prctl", "process_vm_readv", "getdents", "mincore",        "dup2",
         NULL,
 };
 
