@@ -75,6 +75,7 @@ int main(int argc, char *argv[]) {
                 return r < 0 ? 2 : 0;
         if (behaves(s, "fail")) {
                 log_error("no_luck", "told to fail");
+                service_free(s);
                 return 3;
         }
         r = lock_in(name, s);
