@@ -7,6 +7,7 @@ int audit_sandbox_enter(const char *writer_path, const char *log_path, struct sa
         const struct sandbox_path paths[] = {
                 {.path = writer_path, .access = SANDBOX_READ | SANDBOX_WRITE},
                 {.path = log_path, .access = SANDBOX_READ | SANDBOX_WRITE},
+                {.path = "/proc/sys/kernel/random/boot_id", .access = SANDBOX_READ, .optional = true},
                 {0},
         };
         const struct sandbox_profile profile = {
