@@ -76,9 +76,8 @@ struct parser {
         struct uses fields; /* fields that are fine only when the template defines them */
         struct uses calls;  /* functions that must turn out to be macros */
 
-        unsigned contents_seen; /* fields with what somebody wrote, so far */
-        unsigned literals_seen;
-        unsigned conditional; /* depth of blocks that depend on such content */
+        unsigned content_tests; /* so far: expressions that look for a text in what somebody wrote */
+        unsigned conditional;   /* depth of blocks that depend on such a test */
 };
 
 struct arguments {
@@ -250,7 +249,6 @@ static void check_field(struct parser *p, struct view field, size_t at) {
                 note(p, RULE_TEMPLATE_NAME, at, "a member that leads into Python's insides", field);
         else if (!template_field_is_allowed(field))
                 add_use(p, &p->fields, intern(p, field), at);
-        p->contents_seen += template_field_is_content(field);
 }
 
 /* ---- constant texts ---- */
@@ -313,7 +311,6 @@ static void take_literal(struct parser *p, struct value *v) {
 
         set_other(v, VALUE_TEXT);
         v->literal = true;
-        p->literals_seen++;
         if (p->conditional > 0 && p->token.text.n >= TELLING_MIN)
                 note(p, RULE_TEMPLATE_CONDITIONAL, at, "this text depends on what a message says",
                      p->token.text);
@@ -664,6 +661,11 @@ static bool fold(struct parser *p, struct value *v, const char *what, const stru
         return false;
 }
 
+/* Something that somebody wrote in a message, or a variable that is named like it. */
+static bool is_said(const struct parser *p, const struct value *v) {
+        return v->content || (v->name >= 0 && template_field_is_content(p->names[v->name].text));
+}
+
 static void parse_method(struct parser *p, struct value *v, struct view name, size_t at) {
         const struct template_filter *m = template_method_find(name);
         size_t mark = p->trace_n;
@@ -682,6 +684,7 @@ static void parse_method(struct parser *p, struct value *v, struct view name, si
                 set_other(v, VALUE_BUILT);
                 return;
         }
+        p->content_tests += m->result == RESULT_NUMBER && is_said(p, v) && is_text(&a.first);
         if (view_eq_str(name, "append") && owner >= 0)
                 assign(p, owner, a.built ? &(struct value){.kind = VALUE_BUILT} : &a.first, mark);
         if (!fold(p, v, m->name, &a, true, at))
@@ -975,8 +978,10 @@ static void combine(struct parser *p, struct value *a, const struct value *b, ch
                 concatenate(p, a, b, op == '+', at);
         else if (level == LEVEL_PRODUCT)
                 multiply(p, a, b, op, at);
-        else
+        else {
+                p->content_tests += (is_said(p, a) && is_text(b)) || (is_text(a) && is_said(p, b));
                 set_other(a, VALUE_NUMBER);
+        }
 }
 
 static void parse_binary(struct parser *p, enum level least, struct value *ret) {
@@ -1043,11 +1048,11 @@ static void parse_tuple(struct parser *p, struct value *ret) {
 
 /* The condition of an if, and whether it looks for certain words in what somebody wrote. */
 static bool parse_test_on_content(struct parser *p) {
-        unsigned contents = p->contents_seen, literals = p->literals_seen;
+        unsigned before = p->content_tests;
         struct value v;
 
         parse_expression(p, &v);
-        return p->contents_seen > contents && p->literals_seen > literals;
+        return p->content_tests > before;
 }
 
 static void parse_branch(struct parser *p, const char *const *ends, size_t ends_n, bool conditional) {
