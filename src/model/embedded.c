@@ -201,7 +201,7 @@ static bool zstd(struct view v) {
         static const uint8_t content_sizes[4] = {0, 2, 4, 8}, dictionary_sizes[4] = {0, 1, 2, 4};
         uint8_t d;
         size_t at = 5;
-        uint32_t block, size;
+        uint32_t block;
 
         if (v.n < 24 || !starts(v, VIEW("\x28\xb5\x2f\xfd")))
                 return false;
@@ -216,11 +216,7 @@ static bool zstd(struct view v) {
                 at += 1u + content_sizes[d >> 6];
         }
         block = load_le32(v.p + at) & 0xffffffu;
-        size = block >> 3;
-        if (size > 128 * 1024 || (block >> 1 & 3) == 3)
-                return false;
-        /* Without a content size the block must be compressed, with a literals section that fits into it. */
-        return (block >> 1 & 3) == 2 ? size >= 3 : d >> 6 != 0 || (d & 0x20);
+        return block >> 3 <= 128 * 1024 && (block >> 1 & 3) != 3;
 }
 
 static bool seven_zip(struct view v) {
