@@ -497,6 +497,13 @@ int http_open(struct http_client *c, const char *method, const char *path, const
         return 0;
 }
 
+const char *http_incoming_content_type(const struct http_incoming *in) {
+        const char *type = NULL;
+
+        (void)curl_easy_getinfo(in->h, CURLINFO_CONTENT_TYPE, &type);
+        return type ? type : "";
+}
+
 static int hand_over(struct http_incoming *in, struct buf *out) {
         size_t n = MIN_OF(in->arrived.n, out->max - out->n);
         int r = n > 0 ? buf_append(out, in->arrived.p, n) : -EFBIG;

@@ -51,6 +51,8 @@ SAI_NODISCARD int http_incoming_status(struct http_incoming *in, uint64_t timeou
 /* Appends what has arrived; waits at most `timeout_usec` for the first byte. 1 = data appended, 0 = end of the
  * answer, -ETIMEDOUT = nothing yet (call again), other negative = broken. */
 SAI_NODISCARD int http_incoming_read(struct http_incoming *in, uint64_t timeout_usec, struct buf *out);
+/* Content-Type of the answer, "" when it has none; valid until the next read. */
+const char *http_incoming_content_type(const struct http_incoming *in);
 struct http_incoming *
 http_incoming_free(struct http_incoming *in); /* cuts the transfer when it is not finished */
 static inline void http_incoming_freep(struct http_incoming **i) {

@@ -32,8 +32,11 @@ static bool has_extra(const struct http_request *q, const char *name) {
 }
 
 static int add_all(struct http_request *q, struct MHD_Response *response, const char *content_type) {
+        const char *const *common = q->server->config.headers;
         bool ok = true;
 
+        for (; common && common[0] && ok; common += 2)
+                ok = MHD_add_response_header(response, common[0], common[1]);
         for (size_t i = 0; i < q->n_extra; i++)
                 ok = ok && MHD_add_response_header(response, q->extra[i].name.p, q->extra[i].value.p);
         if (content_type)
@@ -143,6 +146,10 @@ static bool peer_has_gone(int fd, int wait_msec) {
         struct pollfd p = {.fd = fd, .events = POLLRDHUP};
 
         return poll(&p, 1, wait_msec) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+bool http_is_abandoned(const struct http_request *q) {
+        return http_is_stopping(q) || peer_has_gone(q->connection->watched.fd, 0);
 }
 
 /* The library measures idleness since the last byte; time spent in the source must not count. */

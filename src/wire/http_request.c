@@ -510,6 +510,10 @@ bool http_is_stopping(const struct http_request *q) {
         return atomic_load(&q->server->stopping);
 }
 
+uint64_t http_body_announced(const struct http_request *q) {
+        return q->body_announced;
+}
+
 static bool is_json_type(struct view type) {
         struct view rest = type, head;
 

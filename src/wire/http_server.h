@@ -62,6 +62,8 @@ struct http_server_config {
         void (*on_done)(struct http_request *q, int status,
                         void *userdata); /* may be NULL: access accounting */
         void *userdata;
+        /* Name, value, name, value, …, NULL: put on every answer, errors included. NULL: none. */
+        const char *const *headers;
 };
 
 /* `listen_fds`: bound and listening, owned by the server from here on. 0 and *ret, or negative errno. */
@@ -114,5 +116,10 @@ SAI_NODISCARD int http_reply_stream(struct http_request *q, unsigned status,
                                     const struct http_stream *stream);
 /* True once the server is stopping: streams end soon. */
 bool http_is_stopping(const struct http_request *q);
+/* True when nobody waits for the answer any more (the peer has closed, or the server is stopping): for handlers that
+ * wait for something long. */
+bool http_is_abandoned(const struct http_request *q);
+/* What Content-Length announced; 0 when there is no body or it is chunked. For sinks. */
+uint64_t http_body_announced(const struct http_request *q);
 /* Appends one SSE event: "event: …\n" (NULL: none) and a "data: …" line per line of `data`, blank line. */
 SAI_NODISCARD int sse_append(struct buf *out, const char *event, struct view data);
