@@ -32,7 +32,8 @@ struct http_peer {
 };
 
 /* Returns 0 after it has answered (http_reply_…), or a negative errno, which is answered as 500 internal_error
- * (-ENOMEM: 503 out_of_memory) without details. */
+ * (-ENOMEM: 503 out_of_memory, -ENOSPC: 507 disk_full) without details, unless the request has been answered already:
+ * helpers that answer and return negative can be passed on as they are. */
 typedef int (*http_handler)(struct http_request *q, void *userdata);
 
 /* For bodies that are not kept in memory (uploads). Called in order with the pieces; a negative result ends the

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Builds the web UI and compiles its files into a C source; called by src/ui/meson.build.
+# usage: build-web.sh auto|enabled|disabled WEB-FOLDER WORK-FOLDER EMBED OUT.c DEPFILE
+#   auto      builds when the npm packages of web/package-lock.json are installed, else embeds a page that says so
+#   enabled   installs the packages first when they are missing; any failure is an error
+#   disabled  embeds the page
+set -eu
+mode=$1 web=$2 work=$3 embed=$4 out=$5 depfile=$6
+dist=$work/dist
+
+packages_are_current() {
+	[ -f "$web/node_modules/.package-lock.json" ] && [ ! "$web/package-lock.json" -nt "$web/node_modules/.package-lock.json" ]
+}
+
+build() {
+	(cd "$web" && SECAI_WEB_OUT=$dist npm run --silent build >&2)
+	"$embed" "$out" web_files "$dist/index.html" "$dist"/assets/*
+}
+
+embed_notice() {
+	mkdir -p "$dist"
+	cat >"$dist/index.html" <<'END'
+<!doctype html>
+<html lang="en">
+<title>SecAI OS</title>
+<h1>The web page was not built</h1>
+<p>This installation came without the web page. Run <code>make setup</code>, which fetches what building it needs, then
+<code>make run</code> again. The command line works as ever: <code>securectl --help</code>.</p>
+</html>
+END
+	"$embed" "$out" web_files "$dist/index.html"
+}
+
+# Everything that was read; folders too, so that new files are noticed. What isn't there yet is left out: ninja would
+# build again each time.
+write_depfile() {
+	{
+		printf '%s:' "$out"
+		for path in "$web/package-lock.json" "$web/node_modules/.package-lock.json" "$web/package.json" "$web/build.mjs"; do
+			[ ! -e "$path" ] || printf ' \\\n  %s' "$path"
+		done
+		[ ! -d "$web/src" ] || find "$web" -maxdepth 0 -exec printf ' \\\n  %s' {} \;
+		[ ! -d "$web/src" ] || find "$web/src" -exec printf ' \\\n  %s' {} \;
+		printf '\n'
+	} >"$depfile"
+}
+
+rm -rf "$dist"
+mkdir -p "$work"
+write_depfile
+case $mode in
+enabled)
+	packages_are_current || (cd "$web" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+	build
+	;;
+auto)
+	if command -v npm >/dev/null && packages_are_current; then
+		build
+	else
+		echo "build-web: the packages of web/ are not installed, so the page is left out (make setup installs them)" >&2
+		embed_notice
+	fi
+	;;
+*) embed_notice ;;
+esac
