@@ -130,7 +130,7 @@ static void weak_passphrases_are_refused_and_say_why(void **state) {
 
                 b.requested_with = true;
                 (void)snprintf(body, sizeof(body), "{\"code\":\"%.*s\",\"passphrase\":\"%s\"}",
-                               (int)(code.n - 1), code.p, weak[i]);
+                               (int)(code.n - 1), code.p, weak[i % ARRAY_SIZE(weak)]);
                 assert_code(&b, "POST", "/api/setup", body, 422, "weak_passphrase");
         }
 }
