@@ -37,6 +37,7 @@
 #define UI_LOAD_USEC         ((uint64_t)3630 * 1000000) /* longest load_timeout_seconds and a little */
 #define UI_CHAT_BODY_MAX     ((size_t)4 << 20)
 #define UI_STREAM_SLICE_USEC ((uint64_t)1 * 1000000)
+#define UI_WAIT_SLICE_USEC   ((uint64_t)250 * 1000) /* between looks whether the browser has gone */
 #define UI_KEEP_ALIVE_USEC   ((uint64_t)10 * 1000000)
 #define UI_CHANNEL_USEC      ((uint64_t)10 * 1000000)
 

@@ -132,16 +132,28 @@ static int reply_whole(struct http_request *q, const char *name, struct http_inc
         return r;
 }
 
-static bool is_abandoned(void *userdata) {
-        return http_is_abandoned(userdata);
+/* Waits for the headers as long as somebody waits for us: a browser that gives up ends the work behind it, too. */
+static int wait_for_status(struct http_request *q, struct http_incoming *in, uint64_t timeout_usec,
+                           unsigned *ret) {
+        uint64_t deadline = clock_monotonic_usec() + timeout_usec;
+        int r = -ETIMEDOUT;
+
+        while (r == -ETIMEDOUT && clock_monotonic_usec() < deadline) {
+                if (http_is_abandoned(q))
+                        return -ECANCELED;
+                r = http_incoming_status(in, UI_WAIT_SLICE_USEC, ret);
+        }
+        return r;
 }
 
 int proxy_stream(struct http_request *q, const struct proxy_stream *s) {
         struct http_incoming *in = NULL;
         unsigned status = 0;
-        int r = http_open_watched(s->target, s->method, s->path, s->body.n > 0 ? "application/json" : NULL,
-                                  s->body, s->timeout_usec, is_abandoned, q, &in, &status);
+        int r = http_begin(s->target, s->method, s->path, s->body.n > 0 ? "application/json" : NULL, s->body,
+                           &in);
 
+        if (r == 0)
+                r = wait_for_status(q, in, s->timeout_usec, &status);
         if (r == 0 && status == 200 &&
             view_starts(view_of(http_incoming_content_type(in)), VIEW("text/event-stream")))
                 return reply_relay(q, s, in);
