@@ -14,9 +14,10 @@
 #define CHAT_HISTORY_MAX   ((size_t)1 << 20)   /* a conversation */
 #define CHAT_ANSWER_MAX    ((size_t)1 << 20)
 #define CHAT_EVENT_MAX     ((size_t)1 << 20)
-#define OPTIONS_MAX        16 /* of one command */
+#define FINDINGS_SHOWN     8 /* of one stage, at the end of an import */
 
 #define CALL_TIMEOUT_USEC   UINT64_C(15000000)  /* ordinary requests */
 #define ANSWER_TIMEOUT_USEC UINT64_C(900000000) /* a model may have to be loaded first */
 #define POLL_USEC           UINT64_C(250000)    /* between two looks at a job */
 #define SILENCE_USEC        UINT64_C(300000000) /* a model that says nothing for so long has failed */
+#define MODEL_DIGITS_MIN    6                   /* of a SHA-256 that stands for a model */

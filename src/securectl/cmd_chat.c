@@ -23,6 +23,7 @@ static const struct command_help help = {
 
 struct chat {
         struct common common;
+        char *model;                 /* that was chosen because none was given */
         struct chat_request request; /* options; messages are filled in for each question */
         struct link *inference;
         struct buf history;
@@ -298,6 +299,45 @@ static int check_number(const char *name, const char *text, bool whole) {
         return -EINVAL;
 }
 
+static bool is_wanted(const struct json *model, struct view wanted) {
+        struct view id = json_get_view(model, "id", VIEW_NULL);
+        bool is_loaded = false;
+
+        if (wanted.n == 0)
+                return json_get_bool(model, "loaded", &is_loaded) == 0 && is_loaded;
+        return view_eq(json_get_view(model, "name", VIEW_NULL), wanted) ||
+               (wanted.n >= MODEL_DIGITS_MIN && view_starts(id, wanted));
+}
+
+/* -m by name or first digits; without it the loaded model, or the only one there is. The list is OpenAI's. */
+static int choose_model(struct chat *c, const char *wanted) {
+        _cleanup_(json_document_freep) struct json_document *doc = NULL;
+        const struct json *list, *found = NULL;
+        unsigned matches = 0;
+        int r = link_call(c->inference, "GET", "/v1/models", VIEW_NULL, &doc);
+
+        if (r < 0)
+                return r;
+        list = json_get_typed(json_root(doc), "data", JSON_ARRAY);
+        for (const struct json *m = list ? list->child : NULL; m; m = m->next)
+                if (is_wanted(m, view_of(wanted))) {
+                        found = m;
+                        matches++;
+                }
+        if (matches == 0 && !wanted && list && list->count == 1)
+                found = list->child;
+        if (!found || matches > 1) {
+                complain("%s; `securectl models` lists them, `securectl import FILE` brings one in",
+                         matches > 1 ? "more than one model fits: use more digits of the SHA-256"
+                         : wanted    ? "there is no such model"
+                                     : "which model? Name one with -m");
+                return -ENOENT;
+        }
+        c->model = view_dup(json_get_view(found, "id", VIEW_NULL));
+        c->request.model = c->model;
+        return c->model ? 0 : -ENOMEM;
+}
+
 int command_chat(int argc, char *argv[]) {
         struct chat c = {.history = BUF_INIT(CHAT_HISTORY_MAX)};
         const struct option_spec specs[] = {
@@ -319,8 +359,9 @@ int command_chat(int argc, char *argv[]) {
                 return EXIT_TROUBLE;
         if (link_new(&c.common.layout, "inference", &c.inference) < 0)
                 return EXIT_TROUBLE;
-        code = run(&c, argv, operands);
+        code = choose_model(&c, c.request.model) < 0 ? EXIT_TROUBLE : run(&c, argv, operands);
         c.inference = link_free(c.inference);
+        free(c.model);
         buf_done(&c.history);
         return code;
 }

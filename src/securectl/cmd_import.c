@@ -138,7 +138,7 @@ static int import_one(const struct common *common, const struct link *quarantine
         if (follow_job(quarantine, buf_view(&id), common->json, &doc) < 0)
                 return EXIT_TROUBLE;
         if (!common->json)
-                return follow_print_end(json_root(doc));
+                return follow_print_end(json_root(doc), FINDINGS_SHOWN);
         if (terminal_print_json(json_root(doc)) < 0)
                 return EXIT_TROUBLE;
         return view_eq(json_get_view(json_root(doc), "state", VIEW_NULL), VIEW("promoted")) ? EXIT_YES
@@ -163,7 +163,9 @@ int command_import(int argc, char *argv[]) {
                 return complain("--signature belongs to one FILE");
         if (link_new(&common.layout, "quarantine", &quarantine) < 0)
                 return EXIT_TROUBLE;
-        for (int i = 1; i <= operands; i++)
-                worst = MAX_OF(worst, import_one(&common, quarantine, argv[i], signature, detach));
+        for (int i = 1; i <= operands; i++) {
+                code = import_one(&common, quarantine, argv[i], signature, detach);
+                worst = MAX_OF(worst, code);
+        }
         return worst;
 }

@@ -73,7 +73,7 @@ static int show(const struct common *common, const struct link *quarantine, cons
                 return EXIT_TROUBLE;
         if (common->json)
                 return terminal_print_json(json_root(doc)) < 0 ? EXIT_TROUBLE : EXIT_YES;
-        (void)follow_print_end(json_root(doc));
+        (void)follow_print_end(json_root(doc), UINT32_MAX);
         return EXIT_YES;
 }
 

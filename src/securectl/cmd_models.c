@@ -31,7 +31,7 @@ static bool matches(const struct json *model, struct view wanted) {
 
         if (view_eq(json_get_view(model, "name", VIEW_NULL), wanted))
                 return true;
-        return wanted.n >= 6 && view_starts(hash, wanted);
+        return wanted.n >= MODEL_DIGITS_MIN && view_starts(hash, wanted);
 }
 
 static int choose(const struct json *models, struct view wanted, const struct json **ret) {
@@ -94,17 +94,17 @@ static int show_row(struct buf *out, const struct json *model) {
         if (r >= 0)
                 r = show_size(out, size);
         if (r >= 0)
-                r = pad(out, start, 23);
+                r = pad(out, start, 26);
         if (r >= 0)
                 r = show_member(out, model, "architecture", "-");
         if (r >= 0)
-                r = pad(out, start, 35);
+                r = pad(out, start, 38);
         if (r >= 0)
                 r = buf_append_char(out, ' ');
         if (r >= 0)
                 r = show_member(out, model, "quantization", "-");
         if (r >= 0)
-                r = pad(out, start, 46);
+                r = pad(out, start, 49);
         if (r >= 0)
                 r = buf_append_char(out, ' ');
         if (r >= 0)
@@ -176,7 +176,7 @@ static int show_model(struct buf *out, const struct json *model) {
                 r = show_member(out, json_get(model, "signature"), "status", "-");
         if (r >= 0)
                 r = buf_append_str(out, "\nstages:\n");
-        return r < 0 ? r : show_stages(out, json_get(json_get(model, "verdict"), "stages"));
+        return r < 0 ? r : show_stages(out, json_get(json_get(model, "verdict"), "stages"), UINT32_MAX);
 }
 
 static int get_model(const struct link *registry, const struct model *m, struct json_document **ret) {

@@ -117,9 +117,9 @@ static int show_end(struct buf *out, const struct json *job) {
         return r;
 }
 
-int follow_print_end(const struct json *job) {
+int follow_print_end(const struct json *job, uint32_t most_findings) {
         _cleanup_(buf_donep) struct buf text = BUF_INIT(ANSWER_MAX);
-        int r = show_stages(&text, json_get(job, "stages"));
+        int r = show_stages(&text, json_get(job, "stages"), most_findings);
 
         if (r >= 0)
                 r = show_end(&text, job);

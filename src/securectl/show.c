@@ -8,16 +8,16 @@
 #define STAGES 7
 
 int show_size(struct buf *out, uint64_t bytes) {
-        static const char *const units[] = {"B", "KB", "MB", "GB", "TB", "PB", "EB"};
+        static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
         uint64_t whole = bytes, tenths = 0;
         size_t unit = 0;
 
-        while (whole >= 1000 && unit + 1 < ARRAY_SIZE(units)) {
-                tenths = whole % 1000 / 100;
-                whole /= 1000;
+        while (whole >= 1024) {
+                tenths = whole % 1024 * 10 / 1024;
+                whole /= 1024;
                 unit++;
         }
-        if (unit > 0 && whole < 10)
+        if (unit > 0)
                 return buf_printf(out, "%" PRIu64 ".%" PRIu64 " %s", whole, tenths, units[unit]);
         return buf_printf(out, "%" PRIu64 " %s", whole, units[unit]);
 }
@@ -178,9 +178,33 @@ static int show_finding(struct buf *out, const struct json *finding) {
         return r < 0 ? r : buf_append_char(out, '\n');
 }
 
-static int show_stage(struct buf *out, const struct json *stage) {
-        const struct json *findings = json_get_typed(stage, "findings", JSON_ARRAY);
+static bool is_grave(const struct json *finding) {
+        return view_eq(json_get_view(finding, "severity", VIEW_NULL), VIEW("reject"));
+}
+
+/* What decided comes first; of a long list the rest is counted. */
+static int show_findings(struct buf *out, const struct json *findings, uint32_t most) {
+        uint32_t shown = 0;
+        int r = 0;
+
+        if (!findings)
+                return 0;
+        for (int grave = 1; grave >= 0; grave--)
+                for (const struct json *f = findings->child; r >= 0 && f && shown < most; f = f->next)
+                        if (is_grave(f) == (grave == 1)) {
+                                r = show_finding(out, f);
+                                shown++;
+                        }
+        if (r >= 0 && shown < findings->count)
+                r = buf_printf(out, "         … and %u more: `securectl jobs show ID`\n",
+                               (unsigned)(findings->count - shown));
+        return r;
+}
+
+static int show_stage(struct buf *out, const struct json *stage, uint32_t most) {
         struct view status = json_get_view(stage, "status", VIEW_NULL);
+        bool has_run = view_eq(status, VIEW("pass")) || view_eq(status, VIEW("fail"));
+        bool applies = !view_eq(status, VIEW("not_applicable"));
         uint64_t number = 0, msec = 0;
         const char *name;
         int r;
@@ -189,28 +213,25 @@ static int show_stage(struct buf *out, const struct json *stage) {
         (void)!json_get_u64(stage, "ms", &msec);
         name = stage_name(number);
         r = buf_printf(out, "  %-4s %" PRIu64 " %-16s",
-                       view_eq(status, VIEW("pass"))             ? "pass"
-                       : view_eq(status, VIEW("fail"))           ? "FAIL"
-                       : view_eq(status, VIEW("not_applicable")) ? "-"
-                                                                 : "open",
+                       view_eq(status, VIEW("pass"))   ? "pass"
+                       : view_eq(status, VIEW("fail")) ? "FAIL"
+                       : applies                       ? "open"
+                                                       : "-",
                        number, name ? name : "?");
-        if (r >= 0 && (view_eq(status, VIEW("pass")) || view_eq(status, VIEW("fail")))) {
-                r = show_duration(out, msec);
-        } else if (r >= 0)
-                r = buf_append_str(out,
-                                   view_eq(status, VIEW("not_applicable")) ? "does not apply" : "not run");
+        if (r >= 0)
+                r = has_run ? show_duration(out, msec)
+                            : buf_append_str(out, applies ? "not run" : "does not apply");
         if (r >= 0)
                 r = buf_append_char(out, '\n');
-        for (const struct json *f = findings ? findings->child : NULL; r >= 0 && f; f = f->next)
-                r = show_finding(out, f);
-        return r;
+        return r < 0 || !applies ? r
+                                 : show_findings(out, json_get_typed(stage, "findings", JSON_ARRAY), most);
 }
 
-int show_stages(struct buf *out, const struct json *stages) {
+int show_stages(struct buf *out, const struct json *stages, uint32_t most_findings) {
         int r = 0;
 
         for (const struct json *s = stages && stages->type == JSON_ARRAY ? stages->child : NULL; r >= 0 && s;
              s = s->next)
-                r = show_stage(out, s);
+                r = show_stage(out, s, most_findings);
         return r;
 }
