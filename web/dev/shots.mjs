@@ -30,6 +30,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.getByLabel("Passphrase again").fill("correct horse battery");
     await page.getByRole("button", { name: "Set passphrase and start" }).click();
     await page.getByRole("heading", { name: "What would you like to know?" }).waitFor();
+    await page.waitForTimeout(200);
     await shot("welcome");
     await page.goto(`${mock.url}/#/chat/c900001`);
     await page.getByText("Three things keep it safe").waitFor();
