@@ -6,6 +6,8 @@ export interface Answer {
   content: string;
   /* Chunks with text so far: the token count until the server tells its own. */
   chunks: number;
+  /* Chunks of thinking, which some models do before they answer; not shown, not kept. */
+  thoughts: number;
   firstAt: number;
   lastAt: number;
   finish: string | null;
@@ -15,7 +17,7 @@ export interface Answer {
 }
 
 export const EMPTY_ANSWER: Answer = {
-  content: "", chunks: 0, firstAt: 0, lastAt: 0, finish: null, tokens: null, tokensPerSecond: null, done: false,
+  content: "", chunks: 0, thoughts: 0, firstAt: 0, lastAt: 0, finish: null, tokens: null, tokensPerSecond: null, done: false,
 };
 
 interface Chunk {
@@ -48,6 +50,7 @@ export function reduceAnswer(answer: Answer, data: string, nowMs: number): Answe
   return {
     content: answer.content + text,
     chunks: answer.chunks + (text ? 1 : 0),
+    thoughts: answer.thoughts + (choice?.delta?.reasoning_content ? 1 : 0),
     firstAt: text && answer.chunks === 0 ? nowMs : answer.firstAt,
     lastAt: text ? nowMs : answer.lastAt,
     finish: typeof choice?.finish_reason === "string" ? choice.finish_reason : answer.finish,

@@ -20,7 +20,6 @@ const SENTENCES: Record<string, Sentence> = {
   bad_answer: "The answer could not be read. Reload the page; if it happens again, look at the Status page.",
   login_required: "You were logged out. Log in again to go on; what you typed is kept.",
   wrong_code: "That code is not right. It was printed where you started SecAI and works only once.",
-  weak_passphrase: "That passphrase is too easy to guess. Use at least 12 characters, best several unrelated words.",
   already_set_up: "A passphrase was already chosen. Reload the page to log in.",
   wrong_passphrase: (d) => {
     const left = Number(d["tries_left"]);
@@ -35,6 +34,9 @@ const SENTENCES: Record<string, Sentence> = {
   unknown_model: "This model is no longer in your library. Choose another one.",
   unknown_job: "This entry is already gone.",
   unknown_conversation: "This conversation no longer exists.",
+  not_set_up: "No passphrase was chosen yet. Reload the page.",
+  too_many_chats: "Too many answers are under way. Wait until one has ended.",
+  too_many_uploads: "Too many uploads are under way. Wait until one has ended.",
   model_loaded: "This model is in use. Free its memory first (on the Models page: “Unload”), then try again.",
   model_busy: "The model is answering someone else. Try again in a moment.",
   model_loading: "The model is still being loaded. This can take a minute for big models.",
@@ -50,6 +52,7 @@ const SENTENCES: Record<string, Sentence> = {
   deadline: "That took too long and was given up. Try again; if it stays so, look at the Status page.",
   timeout: "That took too long and was given up. Try again; if it stays so, look at the Status page.",
   aborted: "Cancelled.",
+  csrf: "This page is out of date. Reload it, then try again; what you typed is kept.",
   upload_broken: "The upload broke off. The part that had arrived was thrown away; please try again.",
   empty_file: "This file is empty. Choose another one.",
 };

@@ -38,7 +38,7 @@ export function stageText(stage: Stage): StageText | undefined {
   return STAGES.find((s) => s.name === stage.name) ?? STAGES[stage.stage - 1];
 }
 
-export type StageView = StageStatus | "running" | "pending";
+export type StageView = StageStatus | "running" | "pending" | "done";
 
 export interface StageRow {
   text: StageText;
@@ -55,6 +55,7 @@ const STATUS_WORDS: Record<StageView, string> = {
   not_run: "Not run",
   running: "Checking…",
   pending: "Waiting",
+  done: "Done",
 };
 
 export function statusWord(row: StageRow): string {
@@ -65,9 +66,23 @@ export function isActive(job: Job): boolean {
   return job.state === "receiving" || job.state === "waiting" || job.state === "scanning" || job.state === "promoting";
 }
 
-/* One row a stage, always seven. While a job runs, stages from the current one on are running or pending, whatever
- * their entries say: a stage counts as done only when the job has moved past it. The reading stages (2 to 5) share one
- * pass over the file, so each may be finished on its own already. */
+/* Stages 2 to 5 share one pass over the file: while it runs, all of them do. */
+const PASS_FIRST = 2;
+const PASS_LAST = 5;
+
+function inPass(number: number): boolean {
+  return number >= PASS_FIRST && number <= PASS_LAST;
+}
+
+/* Of a job that is being checked. The list tells results only when a group of stages has been settled, so an earlier
+ * stage without one is done with, its result still to come. */
+function liveView(number: number, current: number, stage: Stage | undefined): StageView {
+  if (number < current && stage && stage.status !== "not_run") return stage.status;
+  if (number === current || (inPass(number) && inPass(current))) return "running";
+  return number < current ? "done" : "pending";
+}
+
+/* One row a stage, always seven. */
 export function stageRows(job: Job): StageRow[] {
   const entries = job.verdict?.stages ?? job.stages ?? [];
 
@@ -77,12 +92,9 @@ export function stageRows(job: Job): StageRow[] {
     const warnings = (stage?.findings ?? []).filter((f) => f.severity === "warning").length;
     let view: StageView = stage?.status ?? "not_run";
 
-    if (isActive(job) && job.state !== "promoting") {
-      const settled = stage !== undefined && stage.status !== "not_run";
-      if (job.state === "scanning" && number === job.stage) view = settled && number < job.stage ? stage.status : "running";
-      else if (number < job.stage && settled) view = stage.status;
-      else view = number < job.stage ? "running" : "pending";
-    }
+    if (job.state === "scanning") view = liveView(number, job.stage, stage);
+    else if (job.state === "promoting") view = stage && stage.status !== "not_run" ? stage.status : "done";
+    else if (isActive(job)) view = "pending";
     return { text, number, view, warnings, stage };
   });
 }

@@ -39,7 +39,7 @@ function RenameDialog({ entry, onClose }: { entry: ConversationEntry; onClose: (
     <Dialog title="Rename conversation" onClose={onClose}>
       <form onSubmit={submit}>
         <Field label="Name">
-          {(p) => <input {...p} ref={ref} class="input" value={title} maxLength={120} onInput={(e) => setTitle(e.currentTarget.value)} />}
+          {(p) => <input {...p} ref={ref} class="input" value={title} maxLength={100} onInput={(e) => setTitle(e.currentTarget.value)} />}
         </Field>
         <div class="dialog-actions inside">
           <Button onClick={onClose}>Cancel</Button>
@@ -206,7 +206,8 @@ function Waiting({ chat }: { chat: Chat }) {
           <p>Loading {chosenModel.value?.name ?? "the model"} into memory… {seconds >= 3 ? <span class="facts">{duration(seconds)}</span> : null}</p>
           <Bar label="Loading the model" />
         </>
-      ) : <p class="thinking"><span class="sr-only">Waiting for the first word</span><i /><i /><i /></p>}
+      ) : phase.is === "thinking" ? <p>Thinking… {seconds >= 3 ? <span class="facts">{duration(seconds)}</span> : null}</p>
+        : <p class="thinking"><span class="sr-only">Waiting for the first word</span><i /><i /><i /></p>}
     </div>
   );
 }

@@ -66,7 +66,7 @@ export function Setup() {
     setError("");
     request<Session>("POST", "/api/setup", { body: { code: code.trim(), passphrase: one } }).then(accept, (failure) => {
       setBusy(false);
-      setError(failure instanceof ApiError && failure.code === "weak_passphrase" && failure.message ? failure.message : explain(failure));
+      setError(explain(failure));
     });
   };
   return (
@@ -122,7 +122,7 @@ export function Login() {
       setBusy(false);
       setText("");
       setLocked(lockedUntil(failure));
-      if (failure instanceof ApiError && failure.code === "http_409") loadSession().catch(() => undefined);
+      if (failure instanceof ApiError && failure.status === 409) loadSession().catch(() => undefined);
       setError(explain(failure));
     });
   };

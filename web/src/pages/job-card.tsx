@@ -50,7 +50,7 @@ export function UploadCard({ item }: { item: Upload }) {
 
 /* ---- the seven stages ---- */
 
-const VIEW_ICON: Record<StageView, IconName> = { pass: "check", fail: "cross", not_applicable: "minus", not_run: "minus", running: "clock", pending: "clock" };
+const VIEW_ICON: Record<StageView, IconName> = { pass: "check", fail: "cross", not_applicable: "minus", not_run: "minus", running: "clock", pending: "clock", done: "check" };
 
 function StageNode({ row }: { row: StageRow }) {
   const tone = row.view === "pass" && row.warnings > 0 ? "warned" : row.view;
@@ -136,13 +136,14 @@ const SOURCE = { local: "from the inbox", upload: "uploaded", demo: "included de
 
 function JobProgress({ job }: { job: Job }) {
   const done = job.bytes_done ?? 0;
-  const known = job.state === "scanning" && job.stage >= 2 && job.stage <= 5 && done > 0 && done < job.size;
+  const known = job.state !== "waiting" && done > 0 && done < job.size;
+  const questions = job.state === "scanning" && job.stage === 6;
 
   if (!isActive(job)) return null;
   return (
     <div class="job-progress">
-      {known ? <Bar value={done} max={job.size} label="Part of the file that was read" /> : <Bar label="Check in progress" />}
-      <p class="facts tight">{job.state === "scanning" && job.stage === 6 ? "The model is answering test questions in its sealed room. This takes longest." : known ? `${bytes(done)} of ${bytes(job.size)} read` : summary(job)}</p>
+      {known ? <Bar value={done} max={job.size} label={questions ? "Part of the test questions" : "Part of the file"} /> : <Bar label="Check in progress" />}
+      <p class="facts tight">{questions ? "The model is answering test questions in its sealed room. This takes longest." : known ? `${bytes(done)} of ${bytes(job.size)} ${job.state === "receiving" ? "arrived" : "read"}` : summary(job)}</p>
     </div>
   );
 }

@@ -88,10 +88,11 @@ function Audit({ s }: { s: Status }) {
 
   return (
     <section aria-labelledby="audit">
-      <div class="section-head"><h2 id="audit">Audit log</h2>{good ? <Chip tone="good" icon="check">Intact</Chip> : <Chip tone="bad" icon="alert">{state}</Chip>}</div>
+      <div class="section-head"><h2 id="audit">Audit log</h2>{good ? <Chip tone="good" icon="check">Intact</Chip> : <Chip tone="bad" icon="alert">{state === "down" ? "Not running" : state}</Chip>}</div>
       <div class="panel">
-        <p>Every decision is written to one log in which nothing can be changed or left out unnoticed{s.audit?.sequence !== undefined ? <>; it has <strong>{s.audit.sequence.toLocaleString("en")}</strong> {s.audit.sequence === 1 ? "entry" : "entries"}</> : null}. It never holds what you write or what a model answers.</p>
+        <p>Every decision is written to one log in which nothing can be changed or left out unnoticed{state !== "down" && s.audit?.sequence !== undefined ? <>; it has <strong>{s.audit.sequence.toLocaleString("en")}</strong> {s.audit.sequence === 1 ? "entry" : "entries"}</> : null}. It never holds what you write or what a model answers.</p>
         {good ? <p class="facts">Prove it yourself: <code class="inline">securectl audit verify</code></p>
+          : state === "down" ? <Note tone="bad" title="The log does not answer">Until it does, SecAI refuses to import, load or delete anything. It is restarted by itself; if it stays down, stop SecAI and start it again.</Note>
           : <Note tone="bad" title="The log can't be trusted as it is">Run <code class="inline">securectl audit verify</code>: it names the first place that is wrong.</Note>}
       </div>
     </section>

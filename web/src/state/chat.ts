@@ -10,7 +10,7 @@ import { inference, loadedModel, models, refreshInference } from "./models";
 import { report } from "./notices";
 import { replace, route } from "./router";
 
-export type Phase = { is: "idle" } | { is: "waiting"; since: number } | { is: "loading"; since: number } | { is: "answering"; since: number };
+export type Phase = { is: "idle" } | { is: "waiting"; since: number } | { is: "loading"; since: number } | { is: "thinking"; since: number } | { is: "answering"; since: number };
 
 export interface Chat {
   /* null until it was saved for the first time. */
@@ -364,6 +364,9 @@ async function answer(chat: Chat, model: string, name: string): Promise<void> {
     if (state.content !== "" && chat.phase.value.is !== "answering") {
       stopWatching();
       chat.phase.value = { is: "answering", since };
+    } else if (state.thoughts > 0 && (chat.phase.value.is === "waiting" || chat.phase.value.is === "loading")) {
+      stopWatching();
+      chat.phase.value = { is: "thinking", since };
     }
     frame.request();
     if (performance.now() - savedAt > SAVE_WHILE_STREAMING_MS) {
@@ -393,7 +396,8 @@ function finish(chat: Chat, state: Answer, stopped: boolean, failed: string): vo
   if (state.content === "" && (failed || stopped)) chat.doc.value = { ...chat.doc.value, messages: chat.doc.value.messages.slice(0, -1) };
   else if (state.content === "") {
     chat.doc.value = { ...chat.doc.value, messages: chat.doc.value.messages.slice(0, -1) };
-    chat.error.value = "The model gave an empty answer. Try again, or put the question in other words.";
+    chat.error.value = state.thoughts > 0 ? "The model thought, but never came to an answer. Allow a longer answer in the settings, or put the question in other words."
+      : "The model gave an empty answer. Try again, or put the question in other words.";
   } else setLast(chat, toMessage(state, stopped));
   chat.phase.value = { is: "idle" };
   void save(chat);
