@@ -140,9 +140,13 @@ static int compare(const void *a, const void *b) {
         return x < y ? -1 : x > y;
 }
 
-static double median_ms(uint64_t *times) {
-        qsort(times, ROUNDS, sizeof(*times), compare);
-        return (double)(times[ROUNDS / 2 - 1] + times[ROUNDS / 2]) / 2000.0;
+static double median_ms(const uint64_t *sorted) {
+        return (double)(sorted[ROUNDS / 2 - 1] + sorted[ROUNDS / 2]) / 2000.0;
+}
+
+/* What is left when other programs did not get in between; on a busy machine the median is theirs as well. */
+static double best_tenth_ms(const uint64_t *sorted) {
+        return (double)sorted[ROUNDS / 10] / 1000.0;
 }
 
 static int listen_on(const char *path) {
@@ -192,11 +196,14 @@ static void measure(const char *socket) {
                         bare[i] = w;
                 }
         }
+        qsort(ours, ROUNDS, sizeof(*ours), compare);
+        qsort(bare, ROUNDS, sizeof(*bare), compare);
         a = median_ms(ours);
         b = median_ms(bare);
         printf("first word, median of %d: bare llama-server %.3f ms, through inference %.3f ms\n", ROUNDS, b,
                a);
-        printf("difference %.3f ms (target: below 2 ms), ratio %.2f\n", a - b, a / b);
+        printf("difference %.3f ms (target: below 2 ms), ratio %.2f; in the best tenth %.3f ms\n", a - b,
+               a / b, best_tenth_ms(ours) - best_tenth_ms(bare));
         http_client_free(service);
         http_client_free(worker);
 }
