@@ -130,7 +130,6 @@ static const char *const sanitizer_calls[] = {
         "clone",  "ptrace",  "wait4",      "waitid",           "kill",           "tkill",
         "tgkill", "prctl",   "mmap",       "mprotect",         "openat",         "open",
         "stat",   "access",  "getcwd",     "readlink",         "getdents64",     "ioctl",
-        "getdents",
         "socket", "connect", "prlimit64",  "setpriority",      "sched_getparam", "sched_getscheduler",
         "pipe",   "pipe2",   "arch_prctl", "process_vm_readv", "getdents", "mincore",        "dup2",
         NULL,
