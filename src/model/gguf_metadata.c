@@ -338,14 +338,8 @@ int gguf_metadata_text(struct gguf_metadata *m, struct view bytes) {
         }
         if (m->role == ROLE_MERGES)
                 check_merge(t, bytes);
-        if (m->role != ROLE_TOKENS) { /* a token may be part of a code point */
-                enum model_rule rule = m->role == ROLE_TEMPLATE ? RULE_GGUF_TEMPLATE : RULE_GGUF_STRING;
-
-                if (!t->bad && utf8_stream_feed(&t->utf8, bytes) != SIZE_MAX)
-                        text_fault(m, rule, "is not UTF-8.");
-                if (view_find_char(bytes, '\0') != SIZE_MAX && m->role != ROLE_OTHER)
-                        text_fault(m, rule, "has a NUL character inside.");
-        }
+        t->not_utf8 |= !t->not_utf8 && utf8_stream_feed(&t->utf8, bytes) != SIZE_MAX;
+        t->has_nul |= view_find_char(bytes, '\0') != SIZE_MAX;
         t->seen += bytes.n;
         if (m->kept.n < limit)
                 return buf_append_view(&m->kept, view_sub(bytes, 0, limit - m->kept.n));
@@ -365,12 +359,21 @@ static void end_template(struct gguf_metadata *m) {
                 template_check(m->report, buf_view(&m->kept), m->key.text, m->text.at);
 }
 
+/* Said at the end, so that the order of faults doesn't depend on the pieces. */
+static void check_text(struct gguf_metadata *m) {
+        enum model_rule rule = m->role == ROLE_TEMPLATE ? RULE_GGUF_TEMPLATE : RULE_GGUF_STRING;
+
+        if (m->text.not_utf8 || !utf8_stream_complete(&m->text.utf8))
+                text_fault(m, rule, "is not UTF-8.");
+        if (m->text.has_nul && m->role != ROLE_OTHER)
+                text_fault(m, rule, "has a NUL character inside.");
+}
+
 void gguf_metadata_text_end(struct gguf_metadata *m) {
         struct gguf_text *t = &m->text;
 
-        if (m->role != ROLE_TOKENS && !utf8_stream_complete(&t->utf8))
-                text_fault(m, m->role == ROLE_TEMPLATE ? RULE_GGUF_TEMPLATE : RULE_GGUF_STRING,
-                           "is not UTF-8.");
+        if (m->role != ROLE_TOKENS) /* a token may be part of a code point */
+                check_text(m);
         switch (m->role) {
         case ROLE_TEMPLATE:
                 end_template(m);

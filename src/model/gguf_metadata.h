@@ -50,6 +50,8 @@ struct gguf_text {
         uint64_t length;
         uint64_t seen;
         struct utf8_stream utf8;
+        bool not_utf8;
+        bool has_nul;
         bool bad;       /* already reported */
         bool separated; /* merges: a space with something before it */
         char head[8];   /* first bytes: enough to recognise a byte token */

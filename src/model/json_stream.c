@@ -139,7 +139,7 @@ static int take_structure(struct json_stream *j, char c) {
         case STATE_FIRST_KEY:
                 if (c == '}')
                         return close_level(j, true);
-                /* fall through */
+                __attribute__((fallthrough));
         case STATE_KEY:
                 if (c != '"')
                         return fault(j, "a key was expected");

@@ -887,6 +887,7 @@ static void parse_test(struct parser *p, struct value *v) {
 }
 
 static void parse_unary(struct parser *p, struct value *ret) {
+        set_other(ret, VALUE_OTHER); /* also when the depth ends the reading here */
         if (!enter(p))
                 return;
         if (accept_operator(p, "-") || accept_operator(p, "+")) {

@@ -137,10 +137,10 @@ static bool any_masked_byte(const uint8_t *p, size_t n, uint8_t mask, uint8_t va
 
 static bool any_half_scale(const struct weights_layout *l, const uint8_t *p, size_t blocks, size_t block) {
         size_t first = l->at[0], second = l->at[l->scales - 1u];
-        bool bad = false;
+        int bad = 0;
 
         for (size_t i = 0; i < blocks; i++, p += block)
-                bad |= half_is_bad(get16(p + first)) | half_is_bad(get16(p + second));
+                bad |= half_is_bad(get16(p + first)) + half_is_bad(get16(p + second));
         return bad;
 }
 
