@@ -377,6 +377,25 @@ static void test_a_write_that_stops_half_way_counts_for_nothing(void **state) {
         log_fixture_done(&f);
 }
 
+static bool put_text(const char *path, const char *text) {
+        _cleanup_(closep) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+        return fd >= 0 && write_all(fd, text, strlen(text)) >= 0;
+}
+
+/* A mount namespace; for those who are not root inside a user namespace where they are. */
+static bool enter_mount_namespace(void) {
+        unsigned uid = geteuid(), gid = getegid();
+        char uids[32], gids[32];
+
+        if (uid == 0)
+                return unshare(CLONE_NEWNS) >= 0;
+        (void)snprintf(uids, sizeof uids, "0 %u 1", uid);
+        (void)snprintf(gids, sizeof gids, "0 %u 1", gid);
+        return unshare(CLONE_NEWUSER | CLONE_NEWNS) >= 0 && put_text("/proc/self/setgroups", "deny") &&
+               put_text("/proc/self/uid_map", uids) && put_text("/proc/self/gid_map", gids);
+}
+
 /* In a mount namespace of its own: 0 fine, 77 the kernel forbids it, other: line that failed. */
 static int fill_small_disk(void) {
         struct log_fixture f = {.rotate_bytes = AUDIT_ROTATE_BYTES, .checkpoint_each = 16};
@@ -386,8 +405,7 @@ static int fill_small_disk(void) {
         uint64_t refused_at;
         int r = 0;
 
-        if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) < 0 ||
-            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        if (!enter_mount_namespace() || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
             mount("none", "/tmp", "tmpfs", 0, "size=256k") < 0)
                 return 77;
         if (setup_make_keys("/tmp/state", "/tmp/log", &fault) < 0)
