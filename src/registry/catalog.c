@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "registry/anchor.h"
 #include "registry/limits.h"
 
 struct lease {
@@ -286,15 +287,12 @@ static int record_promotion(struct catalog *c, const struct promotion *p, const 
                      : 0;
 }
 
-/* Says which manifest holds from now on; the head itself is safe without it. */
+/* Says which manifest holds from now on. The act itself was recorded before it happened. */
 static void record_head(struct catalog *c) {
         struct manifest_head h = manifest_head(c->p.manifest);
-        _cleanup_(buf_donep) struct buf detail = BUF_INIT(64);
-        int r = buf_printf(&detail, "{\"version\":%llu}", (unsigned long long)h.version);
+        int r = anchor_record(c->p.audit, &h);
 
-        if (r >= 0)
-                r = record(c, "manifest_head", "info", NULL, &h.digest, buf_view(&detail));
-        (void)r; /* the act itself was recorded before it happened */
+        (void)r; /* the next change or start records a newer one */
 }
 
 static bool object_is_there(struct catalog *c, const struct sha256 *digest) {

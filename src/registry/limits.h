@@ -20,6 +20,8 @@
 #define REGISTRY_MEMORY_MAX      ((uint64_t)512 << 20)
 #define REGISTRY_VERIFY_SLICE    ((size_t)1 << 20)       /* read at a time by the background check */
 #define REGISTRY_RETRY_USEC      (UINT64_C(5) * 1000000) /* background work that failed for a passing reason */
+#define REGISTRY_ANCHOR_PAGE     200u /* audit records asked for at once; the answer always holds them */
+#define REGISTRY_ACCEPT_STEP     ((uint64_t)1000) /* versions that an owner's acceptance jumps over */
 #define REGISTRY_ANSWER_USEC     (UINT64_C(10) * 1000000)
 #define REGISTRY_VERIFY_SPEED    ((uint64_t)100 << 20) /* bytes a second, when appliance.yaml doesn't say */
 #define REGISTRY_VERIFY_HOURS    ((uint64_t)168)       /* between checks of a model, likewise */

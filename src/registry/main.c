@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "core/config.h"
+#include "registry/anchor.h"
 #include "registry/channel.h"
 #include "registry/checker.h"
 #include "registry/limits.h"
@@ -105,17 +106,41 @@ static int read_evidence_key(struct program *p) {
         return r;
 }
 
+static int say_refused(struct program *p, const struct fault *fault) {
+        log_error(fault->rule,
+                  "%s; nothing was changed. See src/registry/README.md: restore the newest files, or accept "
+                  "what is there "
+                  "with `registry --accept-manifest --state %s`",
+                  fault->text, service_state_path(p->service));
+        return fault->code;
+}
+
 static int open_manifest(struct program *p) {
         struct fault fault = FAULT_NONE;
         int r = manifest_open(service_state_path(p->service), service_state_dir(p->service), &p->manifest,
                               &fault);
 
+        return r < 0 ? say_refused(p, &fault) : 0;
+}
+
+/* Asks the audit log whether it knows a newer manifest. A log that can't be asked stops promotions and deletions anyway;
+ * what is there may still be used. */
+static int check_anchor(struct program *p) {
+        struct manifest_head head = manifest_head(p->manifest);
+        _cleanup_(http_client_freep) struct http_client *audit = NULL;
+        struct fault fault = FAULT_NONE;
+        int r = service_client(p->service, "audit", &audit);
+
+        if (r >= 0)
+                r = anchor_check(audit, &head, &fault);
+        if (r == -EUCLEAN)
+                return say_refused(p, &fault);
+        if (r >= 0)
+                r = anchor_record(service_audit(p->service), &head);
         if (r < 0)
-                log_error(fault.rule,
-                          "%s; nothing was changed. See src/registry/README.md: restore the newest files, or "
-                          "accept what is there with `registry --accept-manifest --state %s`",
-                          fault.text, service_state_path(p->service));
-        return r;
+                log_warning("manifest_unwitnessed", "the audit log can't be asked about the manifest: %s",
+                            strerror(-r));
+        return 0;
 }
 
 static int lock_in(struct program *p) {
@@ -142,6 +167,9 @@ static int open_store(struct program *p) {
                                       .audit = service_audit(p->service)};
         int r = open_manifest(p);
 
+        if (r < 0)
+                return r;
+        r = check_anchor(p);
         if (r < 0)
                 return r;
         r = objects_open_store(service_state_dir(p->service), &p->objects);

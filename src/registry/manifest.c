@@ -381,7 +381,7 @@ int manifest_accept(const char *state_path, int state_dir, struct fault *reterr)
                 return r;
         (void)read_db_head(m, &db, &text, NULL); /* unreadable ones count as version 0 */
         (void)read_file_head(m, &file, NULL);
-        r = finish_change(m, 0, MAX_OF(db.version, file.version) + 1);
+        r = finish_change(m, 0, MAX_OF(db.version, file.version) + REGISTRY_ACCEPT_STEP);
         return r >= 0 && m->head_dirty
                        ? fault_set(reterr, -EIO, "manifest_unreadable", 0, "head.json can't be written")
                        : r;

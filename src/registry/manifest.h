@@ -35,7 +35,8 @@ struct manifest_head {
  * "manifest_rolled_back" or "manifest_tampered" when what is there does not fit together (README.md: what an owner does). */
 SAI_NODISCARD int manifest_open(const char *state_path, int state_dir, struct manifest **ret,
                                 struct fault *reterr);
-/* The owner's decision: takes the database as it stands and signs it as a new version above all that were seen. */
+/* The owner's decision: takes the database as it stands and signs it as a new version, REGISTRY_ACCEPT_STEP above
+ * what the files say, so that it is above what the audit log has seen too. */
 SAI_NODISCARD int manifest_accept(const char *state_path, int state_dir, struct fault *reterr);
 struct manifest *manifest_free(struct manifest *m); /* NULL is fine; returns NULL */
 static inline void manifest_freep(struct manifest **m) {

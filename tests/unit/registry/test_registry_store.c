@@ -356,6 +356,8 @@ static void test_an_older_manifest_or_head_is_noticed(void **state) {
         put_file("manifest.db", &db);
         put_file("head.json", &old_head);
         expect_refused_start("head.json is older");
+        put_file("manifest.db", &old_db); /* both: they fit together, but the audit log has seen more */
+        expect_refused_start("but the audit log has seen version");
         drop_file("manifest.db");
         put_file("head.json", &head);
         expect_refused_start("manifest.db is new");
@@ -366,6 +368,18 @@ static void test_an_older_manifest_or_head_is_noticed(void **state) {
         buf_done(&old_head);
         buf_done(&db);
         buf_done(&head);
+}
+
+static void test_without_the_audit_log_what_is_there_is_still_served(void **state) {
+        struct channel_answer a = add_text("served.gguf", "served");
+
+        (void)harness_stop(f.h, "registry");
+        (void)harness_stop(f.h, "audit");
+        close_fd(harness_take_socket(f.h, "audit", "http-unix")); /* nobody listens any more */
+        harness_start(f.h, "registry", NULL);
+        assert_non_null(strstr(harness_stderr(f.h, "registry"), "manifest_unwitnessed"));
+        expect_call("ui", "GET", a.sha256, "", 200, NULL);
+        expect_call("ui", "DELETE", a.sha256, "", 503, "audit_unavailable");
 }
 
 static void test_a_changed_manifest_is_noticed(void **state) {
@@ -432,6 +446,8 @@ int main(void) {
                 cmocka_unit_test(test_an_owner_can_accept_what_is_there),
                 cmocka_unit_test(test_killed_at_any_point_it_has_the_model_wholly_or_not),
                 cmocka_unit_test(test_the_blocklist_refuses_and_is_read_again_when_it_changes),
+                cmocka_unit_test(
+                        test_without_the_audit_log_what_is_there_is_still_served), /* the last: no way back */
         };
 
         return cmocka_run_group_tests(tests, make, drop);
