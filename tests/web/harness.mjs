@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -31,16 +32,15 @@ function startedBy(child) {
   return new Promise((resolve, reject) => {
     let text = "";
     const timer = setTimeout(() => reject(new Error(`securectl up did not say its address and code in time:\n${text}`)), START_MS);
-    const read = (part) => {
-      text += part;
-      const url = /http:\/\/(?:127\.0\.0\.1|localhost):\d+/.exec(text)?.[0];
-      const code = /code[^\n:]*:?\s+([A-Za-z0-9][A-Za-z0-9-]{5,})/i.exec(text)?.[1];
-      if (!url || !code) return;
+    child.stderr.setEncoding("utf8").on("data", (part) => { text += part; });
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      text += `${line}\n`;
+      if (!line.startsWith("{")) return;
+      const event = JSON.parse(line);
+      if (event.event !== "running") return;
       clearTimeout(timer);
-      resolve({ url, code });
-    };
-    child.stdout.setEncoding("utf8").on("data", read);
-    child.stderr.setEncoding("utf8").on("data", read);
+      resolve({ url: event.address, code: event.code });
+    });
     child.on("exit", (status) => {
       clearTimeout(timer);
       reject(new Error(`securectl up ended with ${status}:\n${text}`));
@@ -51,7 +51,7 @@ function startedBy(child) {
 /* The shipped programs on a state of their own. */
 export async function systemTarget(stage) {
   const state = mkdtempSync(join(tmpdir(), "secai-web-"));
-  const child = spawn(join(stage, "usr/bin/securectl"), ["up", "--state-root", state, "--port", "0"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(join(stage, "usr/bin/securectl"), ["up", "--json", "--state-root", state, "--port", "0"], { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise((resolve) => child.on("exit", resolve));
   const close = async () => {
     child.kill("SIGINT");

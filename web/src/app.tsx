@@ -7,14 +7,14 @@ import { ModelsPage } from "./pages/models";
 import { StatusPage } from "./pages/status";
 import { current, forgetChats, refreshConversations, announcement as chatSpeech } from "./state/chat";
 import { wipeDrafts } from "./state/drafts";
-import { activeCount, announcement as jobSpeech, forgetJobs, watchJobs } from "./state/jobs";
+import { activeCount, announcement as jobSpeech, forgetJobs, isUploading, watchJobs } from "./state/jobs";
 import { watchIdle } from "./state/idle";
 import { inference, models, refreshInference, refreshModels } from "./state/models";
 import { notices, report } from "./state/notices";
 import { go, link, page, type Page } from "./state/router";
 import { Icon, Mark, type IconName } from "./ui/icons";
 import { Notices } from "./ui/notices";
-import { IconButton } from "./ui/parts";
+import { Confirm, IconButton } from "./ui/parts";
 import { Shortcuts, shortcutsShown } from "./ui/shortcuts";
 import { ThemeButton } from "./ui/theme-button";
 
@@ -48,6 +48,11 @@ function address(target: Page): string {
 
 function Header() {
   const active = activeCount.value;
+  const [asked, setAsked] = useState(false);
+  const leave = () => {
+    if (isUploading()) setAsked(true);
+    else logOut().catch(report);
+  };
 
   return (
     <header class="top">
@@ -64,8 +69,13 @@ function Header() {
       <div class="top-tools">
         <IconButton icon="keyboard" label="Keyboard shortcuts" class="keys-button" onClick={() => { shortcutsShown.value = true; }} />
         <ThemeButton />
-        <IconButton icon="lock" label="Lock and log out" onClick={() => { logOut().catch(report); }} />
+        <IconButton icon="lock" label="Lock and log out" onClick={leave} />
       </div>
+      {asked ? (
+        <Confirm title="Log out during an upload?" yes="Log out" onYes={logOut} onClose={() => setAsked(false)}>
+          <p>The upload that is under way is cancelled, and its file is not kept.</p>
+        </Confirm>
+      ) : null}
     </header>
   );
 }

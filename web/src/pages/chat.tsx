@@ -8,7 +8,7 @@ import {
   rename, resendEdited, search, sendDraft, setDraft, startNew, stop, type Chat,
 } from "../state/chat";
 import { importDemo } from "../state/jobs";
-import { inference, isLoaded, label, models } from "../state/models";
+import { inference, isLoaded, label, models, usableModels } from "../state/models";
 import { report } from "../state/notices";
 import { go, link, route } from "../state/router";
 import { Icon } from "../ui/icons";
@@ -229,10 +229,10 @@ function AssistantMessage({ chat, message, index, last }: { chat: Chat; message:
 const IDEAS = ["What is the capital of Norway?", "What is 12 plus 30?", "What does the word harbour mean?", "How do I make a cup of tea?"];
 
 function Welcome({ chat }: { chat: Chat }) {
-  const list = models.value;
+  const list = usableModels.value;
   const [busy, setBusy] = useState(false);
 
-  if (list === null) return <div class="welcome"><div class="skeletons" aria-hidden="true"><i /><i /></div></div>;
+  if (models.value === null) return <div class="welcome"><div class="skeletons" aria-hidden="true"><i /><i /></div></div>;
   if (list.length === 0) {
     const demo = () => {
       setBusy(true);
@@ -272,7 +272,7 @@ function fit(area: HTMLTextAreaElement | null, max: number): void {
 }
 
 function ModelChoice({ chat }: { chat: Chat }) {
-  const list = models.value ?? [];
+  const list = usableModels.value;
   const chosen = chosenModel.value;
   const state = inference.value;
   const loading = state?.state === "loading";

@@ -5,7 +5,7 @@ import { advice, findings, isActive, place, stageRows, STAGES, statusWord, summa
 import type { Job } from "../lib/types";
 import { apply, cancelUpload, deleteJob, fetchJob, removeUpload, retryJob, retryUpload, type Upload } from "../state/jobs";
 import { chooseModel, startNew } from "../state/chat";
-import { models } from "../state/models";
+import { canAnswer, models } from "../state/models";
 import { report } from "../state/notices";
 import { go } from "../state/router";
 import { useNow } from "../ui/hooks";
@@ -166,7 +166,7 @@ function JobActions({ job, dismissable }: { job: Job; dismissable: boolean }) {
   };
   return (
     <div class="card-actions">
-      {job.state === "promoted" && model ? <Button small look="primary" icon="chat" onClick={() => chatWith(model.sha256)}>Chat with it</Button> : null}
+      {job.state === "promoted" && model && canAnswer(model) ? <Button small look="primary" icon="chat" onClick={() => chatWith(model.sha256)}>Chat with it</Button> : null}
       {job.state === "parked" ? <Button small icon="refresh" busy={busy} onClick={retry}>Check again</Button> : null}
       {dismissable ? <Button small onClick={() => apply({ type: "dismissed", id: job.id })}>Done</Button> : null}
       <Button small look="quiet" icon="trash" onClick={() => setAsked(true)}>{job.state === "promoted" ? "Forget this entry" : "Delete the file"}</Button>

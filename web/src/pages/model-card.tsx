@@ -4,7 +4,7 @@ import { request } from "../lib/api";
 import { bytes, date, dateTime, parameters, shortHash } from "../lib/format";
 import type { Model } from "../lib/types";
 import { chooseModel, startNew } from "../state/chat";
-import { inference, isLoaded, label, loadModel, models, refreshModels, unloadModel } from "../state/models";
+import { canAnswer, inference, isLoaded, label, loadModel, models, refreshModels, unloadModel } from "../state/models";
 import { notify, report } from "../state/notices";
 import { go } from "../state/router";
 import { Icon } from "../ui/icons";
@@ -33,6 +33,7 @@ export function ModelCard({ model }: { model: Model }) {
   const [asked, setAsked] = useState(false);
   const [busy, setBusy] = useState("");
   const loaded = isLoaded(model);
+  const usable = canAnswer(model) && model.verify_state !== "failed";
   const loading = inference.value?.state === "loading" && inference.value.model === model.sha256;
   const verifying = model.verify_state === "pending" || model.verify_state === "running";
   const facts = [model.architecture, parameters(model.parameters), model.quantization, bytes(model.size), model.context_length ? `context ${model.context_length.toLocaleString("en")}` : ""].filter(Boolean);
@@ -78,12 +79,13 @@ export function ModelCard({ model }: { model: Model }) {
         </div>
       ) : null}
       {model.verify_state === "failed" ? <p class="card-text bad">The file no longer has the fingerprint it had when it was checked. It can’t be loaded. Delete it and import it again; then look into why the disk changed it.</p> : null}
+      {canAnswer(model) ? null : <p class="card-text facts">This kind of file ({model.kind}) is kept and verified here, but only GGUF models can answer.</p>}
       <div class="card-foot">
         <span class="hash facts">SHA-256 <code class="inline" title={model.sha256}>{shortHash(model.sha256)}</code> <CopyButton text={() => model.sha256} label="Copy SHA-256" bare /></span>
         <div class="card-actions">
-          <Button small look="primary" icon="chat" disabled={model.verify_state === "failed"} onClick={chat}>Chat</Button>
+          <Button small look="primary" icon="chat" disabled={!usable} onClick={chat}>Chat</Button>
           {loaded ? <Button small icon="eject" busy={busy === "unload"} onClick={() => run("unload", unloadModel)}>Unload</Button>
-            : <Button small icon="upload" busy={busy === "load" || loading} disabled={model.verify_state === "failed"} onClick={() => run("load", () => loadModel(model))}>Load</Button>}
+            : <Button small icon="upload" busy={busy === "load" || loading} disabled={!usable} onClick={() => run("load", () => loadModel(model))}>Load</Button>}
           <Button small icon="shield" busy={busy === "verify" || verifying} onClick={verify}>Verify</Button>
           <IconButton small icon="trash" onClick={() => setAsked(true)} label={`Delete ${label(model)}`} />
         </div>

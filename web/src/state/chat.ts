@@ -6,7 +6,7 @@ import { dropAnswer, editAt, requestMessages, speakable, titleFrom } from "../li
 import { ApiError, explain, isAbort } from "../lib/errors";
 import type { Conversation, ConversationEntry, Message } from "../lib/types";
 import { keepDraft, loadDraft } from "./drafts";
-import { inference, loadedModel, models, refreshInference } from "./models";
+import { inference, loadedModel, refreshInference, usableModels } from "./models";
 import { report } from "./notices";
 import { replace, route } from "./router";
 
@@ -23,9 +23,14 @@ export interface Chat {
   abort: AbortController | null;
   saving: Promise<void> | null;
   dirty: boolean;
+  /* How often saving has failed in a row. */
+  failures: number;
+  /* Deleted: a late save must not bring it back. */
+  gone: boolean;
 }
 
 const SAVE_WHILE_STREAMING_MS = 3000;
+const SAVE_AGAIN_MS = [2000, 5000, 15_000, 60_000];
 const LOADING_DEADLINE_MS = 600_000;
 const MODEL_KEY = "secai.model";
 
@@ -36,7 +41,7 @@ export const opening = signal(false);
 export const openError = signal("");
 
 function preferredModel(): string {
-  const list = models.value ?? [];
+  const list = usableModels.value;
   let last = "";
   try {
     last = localStorage.getItem(MODEL_KEY) ?? "";
@@ -54,7 +59,7 @@ function newChat(): Chat {
     draft: signal(loadDraft("new")),
     error: signal(""),
     save: signal<"saved" | "saving" | "unsaved">("saved"),
-    abort: null, saving: null, dirty: false,
+    abort: null, saving: null, dirty: false, failures: 0, gone: false,
   };
 }
 
@@ -65,7 +70,7 @@ export const busyIds = signal<ReadonlySet<string>>(new Set());
 
 /* The model that the next message goes to: the conversation's own while it is in the library. */
 export const chosenModel = computed(() => {
-  const list = models.value ?? [];
+  const list = usableModels.value;
   const own = current.value.doc.value.model;
   return list.find((m) => m.sha256 === own) ?? list.find((m) => m.sha256 === preferredModel()) ?? null;
 });
@@ -90,6 +95,7 @@ export function setDraft(chat: Chat, text: string): void {
 /* ---- the list ---- */
 
 let listRequest = 0;
+let nextUnsaved = 1;
 
 export async function refreshConversations(): Promise<void> {
   const mine = ++listRequest;
@@ -136,38 +142,61 @@ async function put(chat: Chat): Promise<void> {
   noteInList(made.id, doc.title, doc.model);
 }
 
-function adopt(chat: Chat, id: string): void {
-  const before = chat.id.value;
+function forget(chat: Chat): void {
+  for (const [key, other] of kept) if (other === chat) kept.delete(key);
+}
 
-  if (before) kept.delete(before);
-  else keepDraft("new", "");
+/* What is neither saved nor empty is held when another conversation is opened. */
+function leave(chat: Chat): void {
+  if (chat.id.value === null && chat.doc.value.messages.length > 0) kept.set(`unsaved-${nextUnsaved++}`, chat);
+  settle(chat);
+}
+
+function adopt(chat: Chat, id: string): void {
+  if (chat.id.value === null) keepDraft("new", "");
+  forget(chat);
   chat.id.value = id;
   kept.set(id, chat);
   keepDraft(id, chat.draft.value);
   if (current.value === chat && route.value.page === "chat") replace("chat", id);
 }
 
+/* Tells of the first failure only, and tries again later when that may help. */
+function notSaved(chat: Chat, error: unknown): void {
+  const refused = error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 401;
+
+  chat.dirty = true;
+  chat.save.value = "unsaved";
+  if (chat.failures === 0 || refused) report(error);
+  if (refused) return;
+  const delay = SAVE_AGAIN_MS[Math.min(chat.failures++, SAVE_AGAIN_MS.length - 1)];
+  setTimeout(() => {
+    if (chat.save.value === "unsaved" && session.value?.state === "open") void save(chat);
+  }, delay);
+}
+
+async function saveAll(chat: Chat): Promise<void> {
+  try {
+    while (chat.dirty && !chat.gone) {
+      chat.dirty = false;
+      chat.save.value = "saving";
+      await put(chat);
+    }
+    chat.failures = 0;
+    chat.save.value = "saved";
+  } catch (error) {
+    notSaved(chat, error);
+  } finally {
+    chat.saving = null;
+    settle(chat);
+  }
+}
+
 /* One save at a time a conversation; what changes meanwhile is saved after it. */
 export function save(chat: Chat): Promise<void> {
+  if (chat.gone) return Promise.resolve();
   chat.dirty = true;
-  chat.saving ??= (async () => {
-    try {
-      while (chat.dirty) {
-        chat.dirty = false;
-        chat.save.value = "saving";
-        await put(chat);
-      }
-      chat.save.value = "saved";
-    } catch (error) {
-      chat.dirty = true;
-      chat.save.value = "unsaved";
-      report(error);
-    } finally {
-      chat.saving = null;
-      settle(chat);
-    }
-  })();
-  return chat.saving;
+  return (chat.saving ??= saveAll(chat));
 }
 
 /* After a new login, what could not be saved is saved. */
@@ -177,11 +206,10 @@ session.subscribe((s) => {
 });
 
 function settle(chat: Chat): void {
-  const id = chat.id.value;
   const busy = [...kept].filter(([, c]) => c.phase.value.is !== "idle").map(([key]) => key);
 
   busyIds.value = new Set(busy);
-  if (id && chat !== current.value && chat.phase.value.is === "idle" && chat.save.value === "saved") kept.delete(id);
+  if (chat !== current.value && chat.phase.value.is === "idle" && chat.save.value === "saved") forget(chat);
 }
 
 /* ---- opening ---- */
@@ -191,7 +219,9 @@ export function startNew(): void {
   chat.doc.value = { ...chat.doc.value, model: preferredModel() };
   openError.value = "";
   opening.value = false;
+  const left = current.value;
   current.value = chat;
+  leave(left);
 }
 
 function complete(raw: Partial<Conversation>): Conversation {
@@ -211,7 +241,9 @@ export async function open(id: string): Promise<void> {
   openError.value = "";
   const running = kept.get(id);
   if (running) {
+    const left = current.value;
     current.value = running;
+    leave(left);
     return;
   }
   opening.value = true;
@@ -225,7 +257,7 @@ export async function open(id: string): Promise<void> {
     kept.set(id, chat);
     const left = current.value;
     current.value = chat;
-    settle(left);
+    leave(left);
   } catch (error) {
     if (route.value.id === id) openError.value = error instanceof ApiError && error.status === 404 ? "This conversation no longer exists." : explain(error);
   } finally {
@@ -248,6 +280,7 @@ export async function rename(id: string, title: string): Promise<void> {
 export async function remove(id: string): Promise<void> {
   const chat = kept.get(id);
 
+  if (chat) chat.gone = true;
   chat?.abort?.abort();
   await chat?.saving;
   try {
@@ -265,7 +298,10 @@ export async function remove(id: string): Promise<void> {
 }
 
 export function forgetChats(): void {
-  for (const chat of new Set([current.value, ...kept.values()])) chat.abort?.abort();
+  for (const chat of new Set([current.value, ...kept.values()])) {
+    chat.gone = true;
+    chat.abort?.abort();
+  }
   kept.clear();
   conversations.value = null;
   search.value = "";

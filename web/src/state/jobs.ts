@@ -141,6 +141,9 @@ function disconnect(): void {
 
 /* Browsers allow six connections to one address: a page nobody sees gives its own back. */
 export function watchJobs(): void {
+  addEventListener("beforeunload", (e) => {
+    if (isUploading()) e.preventDefault();
+  });
   document.addEventListener("visibilitychange", () => (wanted() ? void connect() : disconnect()));
   session.subscribe(() => (wanted() ? void connect() : disconnect()));
 }
@@ -165,6 +168,11 @@ export interface Upload {
 }
 
 export const uploads = signal<Upload[]>([]);
+
+export function isUploading(): boolean {
+  return uploads.value.some((u) => u.state !== "failed");
+}
+
 let nextKey = 1;
 let sending = false;
 

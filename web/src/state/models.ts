@@ -8,6 +8,13 @@ import { report } from "./notices";
 export const models = signal<Model[] | null>(null);
 export const inference = signal<Inference | null>(null);
 
+/* Only GGUF files can answer; others are kept and verified. */
+export function canAnswer(model: Model): boolean {
+  return !model.kind || model.kind === "gguf";
+}
+
+export const usableModels = computed(() => (models.value ?? []).filter(canAnswer));
+
 export async function refreshModels(): Promise<void> {
   const answer = await request<{ models?: Model[] }>("GET", "/api/models");
   models.value = answer.models ?? [];
