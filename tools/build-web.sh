@@ -1,11 +1,13 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Builds the web UI and compiles its files into a C source; called by src/ui/meson.build.
 # usage: build-web.sh auto|enabled|disabled WEB-FOLDER WORK-FOLDER EMBED OUT.c DEPFILE
 #   auto      builds when the npm packages of web/package-lock.json are installed, else embeds a page that says so
 #   enabled   installs the packages first when they are missing; any failure is an error
 #   disabled  embeds the page
 set -eu
-mode=$1 web=$2 work=$3 embed=$4 out=$5 depfile=$6
+mode=$1 web=$2 embed=$4 out=$5 depfile=$6
+mkdir -p "$3"
+work=$(cd "$3" && pwd) # npm runs in another folder
 dist=$work/dist
 
 packages_are_current() {
