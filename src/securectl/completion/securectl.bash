@@ -1,0 +1,56 @@
+# bash completion for securectl
+
+_securectl_ids() { # COMMAND: first words of its list
+	local root=() i
+	for ((i = 2; i < COMP_CWORD - 1; i++)); do
+		[[ ${COMP_WORDS[i]} == --state-root ]] && root=(--state-root "${COMP_WORDS[i + 1]}")
+	done
+	securectl "$1" "${root[@]}" 2>/dev/null | awk 'NF > 2 && $1 ~ /^[0-9a-f]+$/ { print $1 }'
+}
+
+_securectl_options() {
+	case $1 in
+	up) echo "--state-root --port --no-tcp --worker-root --json --help" ;;
+	down) echo "--state-root --help" ;;
+	scan) echo "--stages --json --state-root --help" ;;
+	import) echo "--detach --signature --json --state-root --help" ;;
+	models) echo "--yes --json --state-root --help" ;;
+	chat) echo "--model --system --temperature --max-tokens --seed --json --state-root --help" ;;
+	audit) echo "--lines --json --state-root --help" ;;
+	*) echo "--json --state-root --help" ;;
+	esac
+}
+
+_securectl_words() { # COMMAND, word before the cursor: what may follow
+	case $1,$2 in
+	models,models) echo "list show verify delete" ;;
+	models,show | models,verify | models,delete | chat,-m | chat,--model) _securectl_ids models ;;
+	jobs,jobs) echo "list show retry delete" ;;
+	jobs,show | jobs,retry | jobs,delete) _securectl_ids jobs ;;
+	audit,audit) echo "verify tail" ;;
+	scan,--stages) echo "1-5 1-7" ;;
+	esac
+}
+
+_securectl() {
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
+	COMPREPLY=()
+	if [[ $COMP_CWORD -eq 1 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "up down status scan import models jobs chat audit --help --version" -- "$word")
+		return
+	fi
+	case $before in
+	--state-root | --worker-root)
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		return
+		;;
+	esac
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_securectl_options "$command")" -- "$word")
+	elif [[ $command == scan && $before != --stages ]] || [[ $command == import ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	else
+		mapfile -t COMPREPLY < <(compgen -W "$(_securectl_words "$command" "$before")" -- "$word")
+	fi
+}
+complete -o filenames -F _securectl securectl

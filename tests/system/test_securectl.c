@@ -1,0 +1,277 @@
+/* Every command of securectl against the whole running system, as its owner uses it. */
+#include "support/cm.h"
+
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "support/system.h"
+#include "support/temp_dir.h"
+#include "wire/json.h"
+
+struct fixture {
+        struct system *system;
+        char demo[4096]; /* the shipped demo model */
+};
+
+static int start(void **state) {
+        static struct fixture f;
+
+        assert_non_null(secure_getenv("SECAI_STAGE"));
+        (void)snprintf(f.demo, sizeof f.demo, "%s/usr/share/secure-ai/demo/pebble.gguf",
+                       secure_getenv("SECAI_STAGE"));
+        f.system = system_new(NULL);
+        system_start(f.system, NULL);
+        *state = &f;
+        return 0;
+}
+
+static int stop(void **state) {
+        struct fixture *f = *state;
+
+        assert_int_equal(system_stop(f->system), 0);
+        f->system = system_free(f->system);
+        return 0;
+}
+
+/* Runs a command; its exit code, and its output in *out. */
+static int run(struct fixture *f, struct buf *out, const char *const *arguments) {
+        int status;
+
+        buf_done(out);
+        *out = BUF_INIT((size_t)16 << 20);
+        status = system_securectl(f->system, arguments, out);
+        assert_true(WIFEXITED(status));
+        return WEXITSTATUS(status);
+}
+#define RUN(f, out, ...) run(f, out, (const char *const[]){__VA_ARGS__, NULL})
+
+static void assert_says(const struct buf *out, const char *text) {
+        if (!strstr(buf_str(out), text))
+                fail_msg("expected \"%s\" in:\n%s", text, buf_str(out));
+}
+
+static struct json_document *parse(const struct buf *out) {
+        struct json_document *doc = NULL;
+        struct fault fault = FAULT_NONE;
+
+        if (json_parse(buf_view(out), NULL, &doc, &fault) < 0)
+                fail_msg("%s in:\n%s", fault.text, buf_str(out));
+        return doc;
+}
+
+static void status_says_that_all_services_are_well(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
+        struct json_document *doc;
+
+        assert_int_equal(RUN(f, &out, "status"), 0);
+        assert_says(&out, "registry    ok");
+        assert_int_equal(RUN(f, &out, "status", "--json"), 0);
+        doc = parse(&out);
+        assert_int_equal(json_get(json_root(doc), "services")->count, 5);
+        json_document_free(doc);
+}
+
+static void import_of_what_is_no_model_is_rejected_with_its_rule(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), path = BUF_INIT(4096);
+
+        assert_int_equal(replace_file(dir.fd, "fake.gguf", VIEW("this is no model at all"), 0600), 0);
+        assert_int_equal(buf_printf(&path, "%s/fake.gguf", dir.path), 0);
+        assert_int_equal(RUN(f, &out, "import", path.p), 1);
+        assert_says(&out, "FAIL 2 format gate");
+        assert_says(&out, "fake.gguf: REJECTED");
+        assert_int_equal(RUN(f, &out, "import", "--detach", "/dev/null"), 2);
+        assert_says(&out, "not a file");
+        assert_int_equal(RUN(f, &out, "import", "/nonexistent"), 2);
+}
+
+static void names_from_outside_can_not_move_the_terminal(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), path = BUF_INIT(4096);
+
+        assert_int_equal(replace_file(dir.fd, "a\x1b[2Jb.gguf", VIEW("no model"), 0600), 0);
+        assert_int_equal(buf_printf(&path, "%s/a\x1b[2Jb.gguf", dir.path), 0);
+        (void)RUN(f, &out, "import", path.p);
+        assert_null(strchr(out.p, '\x1b'));
+        assert_int_equal(RUN(f, &out, "jobs"), 0);
+        assert_null(strchr(out.p, '\x1b'));
+}
+
+/* The id of the newest job. */
+static void newest_job(struct fixture *f, char id[65]) {
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
+        struct json_document *doc;
+        struct view text;
+
+        assert_int_equal(RUN(f, &out, "jobs", "--json"), 0);
+        doc = parse(&out);
+        text = json_get_view(json_get(json_root(doc), "jobs")->child, "id", VIEW_NULL);
+        assert_true(text.n > 0 && text.n < 65);
+        memcpy(id, text.p, text.n);
+        id[text.n] = '\0';
+        json_document_free(doc);
+}
+
+static void jobs_can_be_shown_and_deleted(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
+        char id[65];
+
+        newest_job(f, id);
+        assert_int_equal(RUN(f, &out, "jobs", "show", id), 0);
+        assert_says(&out, "1 source policy");
+        assert_int_equal(RUN(f, &out, "jobs", "retry", id), 2); /* a rejected file is not tried again */
+        assert_int_equal(RUN(f, &out, "jobs", "delete", id), 0);
+        assert_int_equal(RUN(f, &out, "jobs", "show", id), 2);
+        assert_int_equal(RUN(f, &out, "jobs", "show", "../models"), 2);
+        assert_says(&out, "not a job's id");
+}
+
+static void the_demo_model_passes_and_chats(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
+        struct json_document *doc;
+
+        assert_int_equal(RUN(f, &out, "import", f->demo), 0);
+        assert_says(&out, "passed; stored as ");
+        assert_int_equal(RUN(f, &out, "models"), 0);
+        assert_says(&out, "pebble.gguf");
+        assert_int_equal(RUN(f, &out, "models", "show", "pebble.gguf", "--json"), 0);
+        doc = parse(&out);
+        assert_true(view_eq(json_get_view(json_get(json_root(doc), "verdict"), "verdict", VIEW_NULL),
+                            VIEW("pass")));
+        json_document_free(doc);
+        assert_int_equal(RUN(f, &out, "models", "verify", "pebble.gguf"), 0);
+        assert_says(&out, "is unchanged");
+        assert_int_equal(RUN(f, &out, "chat", "hello"), 0); /* the only model needs no name */
+        assert_true(out.n > 1);
+        assert_int_equal(RUN(f, &out, "chat", "-m", "pebble.gguf", "--json", "--seed", "1", "hello"), 0);
+        doc = parse(&out);
+        assert_non_null(json_get_typed(json_root(doc), "choices", JSON_ARRAY));
+        json_document_free(doc);
+        assert_int_equal(RUN(f, &out, "chat", "-m", "nobody", "hello"), 2);
+        assert_int_equal(RUN(f, &out, "import", f->demo), 0);
+        assert_says(&out, "it was there already");
+}
+
+static void deleting_needs_a_yes(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
+
+        assert_int_equal(RUN(f, &out, "models", "delete", "pebble.gguf"), 2);
+        assert_says(&out, "nothing was deleted");
+        assert_int_equal(RUN(f, &out, "models"), 0);
+        assert_says(&out, "pebble.gguf");
+        assert_int_equal(RUN(f, &out, "models", "delete", "nobody", "--yes"), 2);
+        assert_int_equal(RUN(f, &out, "models", "delete", "pebble.gguf", "--yes"), 2); /* it is at work */
+        assert_says(&out, "model_loaded");
+}
+
+static void scan_imports_nothing(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), before = BUF_INIT(0);
+        struct json_document *doc;
+
+        assert_int_equal(RUN(f, &before, "jobs", "--json"), 0);
+        assert_int_equal(RUN(f, &out, "scan", "--stages", "1-5", "--json", f->demo), 0);
+        doc = parse(&out);
+        assert_true(view_eq(json_get_view(json_root(doc), "schema", VIEW_NULL), VIEW("secai.verdict/1")));
+        json_document_free(doc);
+        assert_int_equal(RUN(f, &out, "jobs", "--json"), 0);
+        assert_string_equal(out.p, before.p);
+}
+
+static void audit_is_whole_and_tells_what_happened(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
+        struct json_document *doc;
+
+        assert_int_equal(RUN(f, &out, "audit", "verify"), 0);
+        assert_says(&out, "the audit log is whole");
+        assert_int_equal(RUN(f, &out, "audit", "verify", "--json"), 0);
+        doc = parse(&out);
+        assert_true(json_get(json_root(doc), "ok")->boolean);
+        json_document_free(doc);
+        assert_int_equal(RUN(f, &out, "audit", "tail", "-n", "500"), 0);
+        assert_says(&out, "system_started");
+        assert_int_equal(RUN(f, &out, "audit", "tail", "-n", "0"), 2);
+}
+
+static void wrong_use_is_explained(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
+
+        assert_int_equal(RUN(f, &out, "models", "--nope"), 2);
+        assert_says(&out, "--nope is not an option");
+        assert_int_equal(RUN(f, &out, "models", "frobnicate", "x"), 2);
+        assert_int_equal(RUN(f, &out, "audit"), 2);
+        assert_int_equal(RUN(f, &out, "chat", "--seed", "x", "hi"), 2);
+        assert_says(&out, "--seed wants a whole number");
+}
+
+/* Stops the system, looks at the log without it, and starts another for the tests behind. */
+static void a_stopped_system_says_what_to_do_and_a_changed_log_is_found(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), text = BUF_INIT(0), path = BUF_INIT(4096);
+        _cleanup_(closep) int log = -EBADF;
+        char *at;
+
+        assert_int_equal(system_stop(f->system), 0);
+        assert_int_equal(RUN(f, &out, "models"), 2);
+        assert_says(&out, "securectl up --state-root ");
+        assert_int_equal(RUN(f, &out, "status"), 1);
+        assert_int_equal(RUN(f, &out, "audit", "verify"), 0);
+        assert_int_equal(buf_printf(&path, "%s/log", system_root(f->system)), 0);
+        log = open_dir(path.p);
+        assert_true(log >= 0);
+        assert_int_equal(read_file_beneath(log, "audit.log", (size_t)16 << 20, &text), 0);
+        at = strstr(text.p, "system_started");
+        assert_non_null(at);
+        memcpy(at, "system_stopped", strlen("system_stopped"));
+        assert_int_equal(replace_file(log, "audit.log", buf_view(&text), 0600), 0);
+        assert_int_equal(RUN(f, &out, "audit", "verify"), 1);
+        assert_says(&out, "BROKEN (record_changed)");
+        assert_int_equal(unlinkat(log, "audit.log", 0), 0);
+        assert_int_equal(RUN(f, &out, "audit", "verify"), 1);
+        f->system = system_free(f->system);
+        f->system = system_new(NULL);
+        system_start(f->system, NULL);
+}
+
+static bool has_worker_root(void) {
+        const char *given = secure_getenv("SECAI_WORKER_ROOT"), *home = secure_getenv("HOME");
+        char path[4096];
+
+        if (given)
+                (void)snprintf(path, sizeof path, "%s/.complete", given);
+        else
+                (void)snprintf(path, sizeof path, "%s/.cache/secure-ai/worker-root/.complete",
+                               home ? home : "");
+        return access(path, R_OK) == 0;
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(status_says_that_all_services_are_well),
+                cmocka_unit_test(import_of_what_is_no_model_is_rejected_with_its_rule),
+                cmocka_unit_test(names_from_outside_can_not_move_the_terminal),
+                cmocka_unit_test(jobs_can_be_shown_and_deleted),
+                cmocka_unit_test(scan_imports_nothing),
+                cmocka_unit_test(audit_is_whole_and_tells_what_happened),
+                cmocka_unit_test(wrong_use_is_explained),
+                cmocka_unit_test(a_stopped_system_says_what_to_do_and_a_changed_log_is_found),
+                /* last: left out where there is no worker root */
+                cmocka_unit_test(the_demo_model_passes_and_chats),
+                cmocka_unit_test(deleting_needs_a_yes),
+        };
+        size_t n = ARRAY_SIZE(tests);
+
+        if (!has_worker_root()) {
+                printf("# no sealed worker root: no model is promoted and none chats\n");
+                n -= 2;
+        }
+        return _cmocka_run_group_tests("securectl", tests, n, start, stop);
+}
