@@ -93,6 +93,13 @@ static bool is_settled(struct sighting *s, const struct stat *st, uint64_t usec)
         return now - s->since_usec >= usec;
 }
 
+/* The kernel's own stamp says that it was changed long ago: no need to watch it first. */
+static bool is_old(const struct stat *st, uint64_t usec) {
+        uint64_t changed = changed_nsec(st) / 1000, now = clock_real_usec();
+
+        return changed < now && now - changed >= usec;
+}
+
 static enum claim_readiness refuse(struct inbox_entry *e, const char *code, const char *reason) {
         e->code = code;
         e->reason = reason;
@@ -136,6 +143,8 @@ static enum claim_readiness look_at_file(struct sighting *s, const struct stat *
                 return CLAIM_BUSY;
         }
         e->has_lease = r == 1;
+        if (e->has_lease && is_old(st, INBOX_SETTLE_USEC))
+                return CLAIM_READY;
         return is_settled(s, st, e->has_lease ? INBOX_SETTLE_USEC : INBOX_STABLE_USEC) ? CLAIM_READY
                                                                                        : CLAIM_SETTLING;
 }

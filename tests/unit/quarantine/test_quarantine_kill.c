@@ -1,0 +1,188 @@
+/* kill -9 at random moments: no file is lost, none is in two places that could both become a model, and in the end each has come
+ * through. The files are small safetensors models, each of a size of its own, by which they are known everywhere. */
+#include "rig.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/secret.h"
+
+#define ROUNDS      45
+#define FILES       15
+#define FIRST_BYTES ((size_t)300000)
+#define STEP_BYTES  ((size_t)100004)
+
+static size_t size_of(unsigned file) {
+        return FIRST_BYTES + file * STEP_BYTES;
+}
+
+/* A valid model of exactly that size. */
+static void drop_file(struct harness *h, unsigned file) {
+        _cleanup_(buf_donep) struct buf b = BUF_INIT((size_t)8 << 20);
+        size_t n = size_of(file), data = (n - 8 - 200) / 4 * 4;
+        char name[64], head[256];
+        uint64_t header = n - 8 - data;
+        int used = snprintf(head, sizeof head,
+                            "{\"w\":{\"dtype\":\"F32\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}", data / 4,
+                            data);
+
+        assert_true(used > 0 && (uint64_t)used <= header && header < sizeof head);
+        memset(head + used, ' ', (size_t)header - (size_t)used);
+        assert_int_equal(buf_append(&b, &header, sizeof header), 0);
+        assert_int_equal(buf_append(&b, head, (size_t)header), 0);
+        assert_int_equal(buf_reserve(&b, data), 0);
+        for (size_t i = 0; i < data; i += 4) {
+                float f = (float)(i % 1000) / 1000 + (float)file;
+
+                memcpy(b.p + b.n + i, &f, sizeof f);
+        }
+        b.n += data;
+        assert_int_equal(b.n, n);
+        (void)snprintf(name, sizeof name, "model-%02u.safetensors", file);
+        rig_drop_bytes(h, name, buf_view(&b));
+}
+
+/* Counts regular files of that size two levels below `path` at most. */
+static unsigned count_below(const char *path, size_t size, unsigned depth) {
+        DIR *d = opendir(path);
+        unsigned count = 0;
+        struct dirent *e;
+
+        while (d && (e = readdir(d))) {
+                _cleanup_(freep) char *child = NULL;
+                struct stat st;
+
+                if (e->d_name[0] == '.')
+                        continue;
+                assert_true(asprintf(&child, "%s/%s", path, e->d_name) > 0);
+                if (lstat(child, &st) < 0)
+                        continue;
+                if (S_ISREG(st.st_mode) && (size_t)st.st_size == size)
+                        count++;
+                else if (S_ISDIR(st.st_mode) && depth > 0)
+                        count += count_below(child, size, depth - 1);
+        }
+        if (d)
+                closedir(d);
+        return count;
+}
+
+static unsigned count_in(struct harness *h, const char *service, const char *folder, unsigned file,
+                         unsigned depth) {
+        _cleanup_(freep) char *path = NULL;
+
+        assert_true(asprintf(&path, "%s/%s", harness_state_path(h, service), folder) > 0);
+        return count_below(path, size_of(file), depth);
+}
+
+/* A claim and the registry may hold the same inode for the moment between promotion and tidying up: one file, one claim. */
+static void check_places(struct harness *h, unsigned files, unsigned round) {
+        for (unsigned i = 0; i < files; i++) {
+                unsigned in = count_in(h, "quarantine", "incoming", i, 0),
+                         claim = count_in(h, "quarantine", "claims", i, 1),
+                         rejected = count_in(h, "quarantine", "rejected", i, 1),
+                         registry = count_in(h, "registry", "objects", i, 4);
+
+                if (in + claim > 1 || rejected != 0 || registry > 1 || in + claim + registry == 0 ||
+                    (in && registry))
+                        fail_msg("round %u, file %u: %u in the inbox, %u claims, %u rejected, %u in the "
+                                 "registry",
+                                 round, i, in, claim, rejected, registry);
+        }
+}
+
+static void test_no_file_is_lost_however_often_quarantine_is_killed(void **state) {
+        struct harness *h = *state;
+        unsigned files = 0;
+
+        harness_kill(h, "quarantine");
+        for (unsigned round = 0; round < ROUNDS; round++) {
+                uint32_t chance;
+
+                if (files < FILES && round % 3 == 0)
+                        drop_file(h, files++);
+                harness_start(h, "quarantine", NULL);
+                assert_int_equal(random_bytes(&chance, sizeof chance), 0);
+                usleep(chance % (round % 3 == 2 ? 60000 : 400000));
+                harness_kill(h, "quarantine");
+                check_places(h, files, round);
+        }
+        assert_int_equal(files, FILES);
+        harness_start(h, "quarantine", NULL);
+        for (unsigned i = 0; i < files; i++) {
+                char name[64];
+
+                (void)snprintf(name, sizeof name, "model-%02u.safetensors", i);
+                rig_expect_state(h, name, "promoted", NULL);
+                assert_true(rig_registry_has(h, name));
+        }
+        for (unsigned i = 0; i < files; i++)
+                for (unsigned tries = 0; count_in(h, "quarantine", "claims", i, 1) > 0; tries++) {
+                        assert_true(tries < 100);
+                        usleep(20000);
+                }
+}
+
+/* Marks the stored results, so that one can see whether they were used or made anew. */
+static void mark_stored_results(struct harness *h) {
+        _cleanup_(freep) char *path = NULL;
+        sqlite3 *db;
+
+        assert_true(asprintf(&path, "%s/jobs.db", harness_state_path(h, "quarantine")) > 0);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db,
+                                      "UPDATE job SET verdict = replace(verdict, '\"ms\":', '\"ms\":98765') "
+                                      "WHERE state = 2",
+                                      NULL, NULL, NULL),
+                         SQLITE_OK);
+        assert_int_equal(sqlite3_changes(db), 1);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static bool is_marked(const struct json *job, unsigned stage) {
+        const struct json *s = json_get_typed(job, "stages", JSON_ARRAY)->child;
+
+        for (unsigned i = 1; i < stage; i++)
+                s = s->next;
+        return view_starts(json_get(s, "ms")->text, VIEW("98765"));
+}
+
+static void test_a_kill_during_the_behavioural_test_does_not_repeat_the_scan(void **state) {
+        struct harness *h = *state;
+        uint64_t deadline = clock_monotonic_usec() + 30 * USEC_PER_SEC;
+        struct json_document *doc;
+        const struct json *j;
+        bool seen = false;
+
+        rig_drop_model(h, "interrupted.gguf", GOOD);
+        while (!seen) {
+                uint64_t stage = 0;
+
+                j = rig_find_job(h, "interrupted.gguf", &doc);
+                if (j && json_get_u64(j, "stage", &stage) == 0)
+                        seen = stage >= 6;
+                json_document_free(doc);
+                assert_true(clock_monotonic_usec() < deadline);
+        }
+        harness_kill(h, "quarantine");
+        mark_stored_results(h);
+        harness_start(h, "quarantine", NULL);
+        j = rig_wait_for(h, "interrupted.gguf", "promoted", &doc);
+        assert_true(is_marked(j, 2));
+        assert_true(is_marked(j, 5));
+        assert_false(is_marked(j, 6));
+        json_document_free(doc);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_no_file_is_lost_however_often_quarantine_is_killed),
+                cmocka_unit_test(test_a_kill_during_the_behavioural_test_does_not_repeat_the_scan),
+        };
+
+        return cmocka_run_group_tests(tests, rig_start, rig_stop);
+}
