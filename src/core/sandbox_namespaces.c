@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/mount.h>
 
 #include "base/file.h"
 
@@ -73,9 +72,6 @@ int sandbox_namespaces(const struct sandbox_profile *profile, struct sandbox_rep
                         return fault_set(reterr, r, "SANDBOX-004", 0,
                                          "user namespace: own id can't be mapped: %s", strerrordesc_np(-r));
         }
-        if (entered & SANDBOX_NS_MOUNT && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-                return fault_set(reterr, negative_errno(), "SANDBOX-004", 0,
-                                 "mounts can't be made private: %m");
         ret->namespaces_entered = entered;
-        return 0;
+        return entered & SANDBOX_NS_MOUNT ? sandbox_root(profile, ret, reterr) : 0;
 }

@@ -19,6 +19,9 @@
 /* Leaves what the profile names behind. A kernel that refuses is not an error: *ret says what is absent. */
 SAI_NODISCARD int sandbox_namespaces(const struct sandbox_profile *profile, struct sandbox_report *ret,
                                      struct fault *reterr);
+/* In a mount namespace of its own: nothing is there but the profile's paths. *ret says when the kernel refuses. */
+SAI_NODISCARD int sandbox_root(const struct sandbox_profile *profile, struct sandbox_report *ret,
+                               struct fault *reterr);
 /* Restricts files to the profile's paths, and TCP, abstract sockets and signals where the kernel can. */
 SAI_NODISCARD int sandbox_landlock(const struct sandbox_profile *profile, struct sandbox_report *ret,
                                    struct fault *reterr);

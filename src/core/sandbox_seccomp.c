@@ -131,7 +131,8 @@ static const char *const sanitizer_calls[] = {
         "tgkill", "prctl",   "mmap",       "mprotect",         "openat",         "open",
         "stat",   "access",  "getcwd",     "readlink",         "getdents64",     "ioctl",
         "socket", "connect", "prlimit64",  "setpriority",      "sched_getparam", "sched_getscheduler",
-        "pipe",   "pipe2",   "arch_prctl", "process_vm_readv", "getdents", "mincore",        "dup2",
+        "pipe",   "pipe2",   "arch_prctl", "process_vm_readv", "mincore",        "dup2",
+        "getdents",
         NULL,
 };
 

@@ -15,7 +15,8 @@ int inference_sandbox_enter(const char *run_path, struct sandbox_report *ret, st
         };
         const struct sandbox_profile profile = {
                 .program = "inference",
-                .namespaces = SANDBOX_NS_USER | SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_UTS,
+                .namespaces = SANDBOX_NS_USER | SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_UTS |
+                              SANDBOX_NS_MOUNT,
                 .calls = SANDBOX_CALLS_BASE | SANDBOX_CALLS_FILES | SANDBOX_CALLS_THREADS |
                          SANDBOX_CALLS_SERVER | SANDBOX_CALLS_CONNECT,
                 .paths = paths,

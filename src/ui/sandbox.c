@@ -12,7 +12,8 @@ int ui_sandbox_enter(const struct service *s, struct sandbox_report *ret, struct
         };
         const struct sandbox_profile profile = {
                 .program = "ui",
-                .namespaces = SANDBOX_NS_USER | SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_UTS,
+                .namespaces = SANDBOX_NS_USER | SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_UTS |
+                              SANDBOX_NS_MOUNT,
                 .calls = SANDBOX_CALLS_BASE | SANDBOX_CALLS_FILES | SANDBOX_CALLS_THREADS |
                          SANDBOX_CALLS_SERVER | SANDBOX_CALLS_CONNECT,
                 .paths = paths,

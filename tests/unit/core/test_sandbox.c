@@ -35,8 +35,8 @@
 #define CHILD_CANNOT_ENTER 99
 
 static struct temp_dir dir; /* own/ (read, write), shown/ (read), outside/ (nothing) */
-static char own[100], shown[100], outside[100], unix_path[100], abstract_name[100];
-static int listen_fd = -EBADF, abstract_fd = -EBADF, tcp_fd = -EBADF;
+static char own[100], shown[100], outside[100], unix_path[100], abstract_name[100], outside_socket[100];
+static int listen_fd = -EBADF, abstract_fd = -EBADF, tcp_fd = -EBADF, outside_fd = -EBADF;
 static uint16_t tcp_port;
 static struct sandbox_path paths[] = {
         {own, SANDBOX_READ | SANDBOX_WRITE, false},
@@ -255,7 +255,27 @@ static int bind_tcp(void) {
         return fd < 0 ? -ENOTRECOVERABLE : done(bind(fd, (struct sockaddr *)&a, sizeof a));
 }
 
-enum profile_kind { SERVICE, ANY_SOCKET, PROFILE_KINDS };
+static int connect_outside(void) {
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+
+        memcpy(a.sun_path, outside_socket, strlen(outside_socket));
+        return connect_to(AF_UNIX, &a, sizeof a);
+}
+static int look_outside(void) {
+        struct stat s;
+
+        return done(stat(in(outside, "secret"), &s));
+}
+static int look_at_etc(void) {
+        struct stat s;
+
+        return done(stat("/etc/passwd", &s));
+}
+static int create_in_root(void) {
+        return done(mkdir("/new", 0700));
+}
+
+enum profile_kind { SERVICE, ANY_SOCKET, OWN_ROOT };
 
 struct attempt {
         const char *name;
@@ -317,6 +337,12 @@ static const struct attempt attempts[] = {
         {"bind_tcp_with_sockets_allowed", bind_tcp, {EACCES}, ANY_SOCKET, .least_abi = 4},
         {"connect_abstract_with_sockets_allowed", connect_abstract, {EPERM}, ANY_SOCKET, .least_abi = 6},
         {"kill_the_parent_with_kill_allowed", kill_the_parent, {EPERM}, ANY_SOCKET, .least_abi = 6},
+        {"connect_outside_of_own_root", connect_outside, {ENOENT}, OWN_ROOT},
+        {"look_outside_of_own_root", look_outside, {ENOENT}, OWN_ROOT},
+        {"look_at_etc_from_own_root", look_at_etc, {ENOENT}, OWN_ROOT},
+        {"create_in_own_root", create_in_root, {EACCES, EROFS}, OWN_ROOT},
+        {"open_outside_of_own_root", open_outside, {ENOENT}, OWN_ROOT},
+        {"write_to_read_only_in_own_root", write_to_read_only, {EACCES}, OWN_ROOT},
 };
 
 static struct sandbox_profile profile_of(enum profile_kind kind) {
@@ -326,6 +352,8 @@ static struct sandbox_profile profile_of(enum profile_kind kind) {
                 p.more_calls = any_socket;
                 p.namespaces = 0;
         }
+        if (kind == OWN_ROOT)
+                p.namespaces |= SANDBOX_NS_MOUNT;
         return p;
 }
 
@@ -380,6 +408,7 @@ static void files_and_sockets_are_there_without_the_sandbox(void **state) {
         assert_int_equal(open_through_symlink(), 0);
         assert_int_equal(list_outside(), 0);
         assert_int_equal(connect_abstract(), 0);
+        assert_int_equal(connect_outside(), 0);
         assert_int_equal(connect_tcp(), 0);
         assert_int_equal(bind_tcp(), 0);
         assert_int_equal(kill_the_parent(), 0);
@@ -483,6 +512,12 @@ static void what_a_service_needs_still_works(void **state) {
         assert_int_equal(in_sandbox(&service_profile, all_allowed_acts), 0);
 }
 
+static void what_a_service_needs_works_in_its_own_root_too(void **state) {
+        struct sandbox_profile p = profile_of(OWN_ROOT);
+
+        assert_int_equal(in_sandbox(&p, all_allowed_acts), 0);
+}
+
 static int abort_now(void) {
         abort();
 }
@@ -512,6 +547,7 @@ static int work_as_nobody(void) {
 }
 
 static void ordinary_user_can_enter(void **state) {
+        const struct sandbox_profile p = profile_of(OWN_ROOT);
         pid_t pid;
         int status = 0;
 
@@ -526,7 +562,7 @@ static void ordinary_user_can_enter(void **state) {
                     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) <
                             0) /* as a program that was started by that user is */
                         _exit(98);
-                status = in_sandbox(&service_profile, work_as_nobody);
+                status = in_sandbox(&p, work_as_nobody);
                 _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 97);
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -684,6 +720,7 @@ static int listen_on(int family, const void *address, size_t n) {
 
 static int make_sockets(void) {
         struct sockaddr_un named = {.sun_family = AF_UNIX}, abstract = {.sun_family = AF_UNIX};
+        struct sockaddr_un other = {.sun_family = AF_UNIX};
         struct sockaddr_in tcp = loopback(0);
         socklen_t n = sizeof tcp;
 
@@ -691,11 +728,14 @@ static int make_sockets(void) {
         (void)snprintf(abstract_name, sizeof abstract_name, "secai-test-%s", dir.path + 5);
         memcpy(named.sun_path, unix_path, strlen(unix_path));
         memcpy(abstract.sun_path + 1, abstract_name, strlen(abstract_name));
+        (void)snprintf(outside_socket, sizeof outside_socket, "%s/outside/s.sock", dir.path);
+        memcpy(other.sun_path, outside_socket, strlen(outside_socket));
+        outside_fd = listen_on(AF_UNIX, &other, sizeof other);
         listen_fd = listen_on(AF_UNIX, &named, sizeof named);
         abstract_fd = listen_on(AF_UNIX, &abstract,
                                 offsetof(struct sockaddr_un, sun_path) + 1 + strlen(abstract_name));
         tcp_fd = listen_on(AF_INET, &tcp, sizeof tcp);
-        if (listen_fd < 0 || abstract_fd < 0 || tcp_fd < 0 ||
+        if (listen_fd < 0 || outside_fd < 0 || abstract_fd < 0 || tcp_fd < 0 ||
             getsockname(tcp_fd, (struct sockaddr *)&tcp, &n) < 0)
                 return -1;
         tcp_port = ntohs(tcp.sin_port);
@@ -721,6 +761,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
         close(listen_fd);
         close(abstract_fd);
+        close(outside_fd);
         close(tcp_fd);
         temp_dir_done(&dir);
         return 0;
@@ -730,6 +771,7 @@ int main(void) {
         static const struct CMUnitTest others[] = {
                 cmocka_unit_test(files_and_sockets_are_there_without_the_sandbox),
                 cmocka_unit_test(what_a_service_needs_still_works),
+                cmocka_unit_test(what_a_service_needs_works_in_its_own_root_too),
                 cmocka_unit_test(abort_still_ends_the_process),
                 cmocka_unit_test(strict_profile_kills_at_the_first_forbidden_call),
                 cmocka_unit_test(ordinary_user_can_enter),
