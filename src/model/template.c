@@ -209,9 +209,10 @@ static void add_edge(struct parser *p, int to, int from) {
         p->edges[p->edges_n++].from = (uint16_t)from;
 }
 
-/* Might be, or hold, a text that was put together or that somebody sent. */
+/* Might be, or hold, a text that was put together, that somebody sent, or that begins like an internal name. */
 static bool is_built(const struct value *v) {
-        return v->kind == VALUE_BUILT || v->content || (v->kind == VALUE_TEXT && !v->literal);
+        return v->kind == VALUE_BUILT || v->content ||
+               (v->kind == VALUE_TEXT && (!v->literal || (v->n > 0 && v->text[0] == '_')));
 }
 
 /* `to` may now hold `v`, which was computed from the names traced since `mark`. */
@@ -404,7 +405,7 @@ static void add_item(struct value *list, const struct value *item, bool first) {
                         list->kind = VALUE_BUILT;
                 return;
         }
-        if (is_text(item) && item->literal && list->n + item->n + 1 <= FOLD_MAX &&
+        if (is_text(item) && !is_built(item) && list->n + item->n + 1 <= FOLD_MAX &&
             !memchr(item->text, ITEM_END, item->n)) {
                 if (!first)
                         list->text[list->n++] = ITEM_END;
@@ -724,7 +725,7 @@ static void check_key(struct parser *p, const struct value *key, size_t mark, si
         if (key->kind == VALUE_NUMBER)
                 return;
         if (is_text(key) && key->literal)
-                return;
+                return; /* as a member's name, where it is read */
         if (is_built(key) || key->kind == VALUE_LIST) {
                 note(p, RULE_TEMPLATE_BUILT, at, "a member's name is put together from pieces", text_of(key));
                 return;
