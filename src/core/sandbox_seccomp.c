@@ -127,13 +127,12 @@ static const char *const connect_calls[] = {
 static const char *const inotify_calls[] = {"inotify_init1", "inotify_add_watch", "inotify_rm_watch", NULL};
 static const char *const process_calls[] = {"clone", "fork", "vfork", "wait4", "waitid", NULL};
 static const char *const sanitizer_calls[] = {
-        "clone",  "ptrace",  "wait4",      "waitid",           "kill",           "tkill",
-        "tgkill", "prctl",   "mmap",       "mprotect",         "openat",         "open",
-        "stat",   "access",  "getcwd",     "readlink",         "getdents64",     "ioctl",
-        "socket", "connect", "prlimit64",  "setpriority",      "sched_getparam", "sched_getscheduler",
-        "pipe",   "pipe2",   "arch_prctl", "process_vm_readv", "mincore",        "dup2",
-        "getdents",
-        NULL,
+        "clone",    "ptrace",  "wait4",      "waitid",           "kill",           "tkill",
+        "tgkill",   "prctl",   "mmap",       "mprotect",         "openat",         "open",
+        "stat",     "access",  "getcwd",     "readlink",         "getdents64",     "ioctl",
+        "socket",   "connect", "prlimit64",  "setpriority",      "sched_getparam", "sched_getscheduler",
+        "pipe",     "pipe2",   "arch_prctl", "process_vm_readv", "mincore",        "dup2",
+        "getdents", NULL,
 };
 
 static const struct {

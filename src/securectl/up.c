@@ -1,4 +1,5 @@
 /* securectl up: everything on this machine, without root: folders, tokens, keys, sockets, services. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <sys/stat.h>
@@ -117,6 +118,20 @@ static void choose_units(struct supervisor *s, const struct up_options *o) {
 }
 
 /* --- what must be there before the first service --- */
+
+/* A folder that holds other things must not be taken over (and closed to others) because of a slip of the finger. */
+static bool is_ours(const char *root) {
+        DIR *d = opendir(root);
+        bool known = false, strange = false;
+
+        for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+                known = known || strcmp(e->d_name, "supervisor.pid") == 0;
+                strange = strange || (e->d_name[0] != '.' && strcmp(e->d_name, "config") != 0);
+        }
+        if (d)
+                closedir(d);
+        return known || !strange;
+}
 
 static int make_folder(const char *parent, const char *name) {
         char path[PLACE_MAX];
@@ -350,8 +365,28 @@ static void announce(struct supervisor *s) {
         fflush(stdout);
 }
 
+/* Services log JSON lines; people want what they say. Other lines (a sanitizer's, the loader's) come as they are. */
+static void append_readable(struct view words, struct buf *out) {
+        struct view line;
+
+        while (words.n > 0) {
+                _cleanup_(json_document_freep) struct json_document *d = NULL;
+                struct view message;
+
+                if (!view_split(&words, '\n', &line)) {
+                        line = words;
+                        words = VIEW("");
+                }
+                message = json_parse(line, NULL, &d, NULL) < 0 ? line
+                                                               : json_get_view(json_root(d), "message", line);
+                if (buf_append_str(out, "\n  ") < 0 || buf_append_escaped(out, message, 512) < 0)
+                        return;
+        }
+}
+
 static void tell_failure(struct supervisor *s, int error) {
         const struct unit *u = s->failed;
+        _cleanup_(buf_donep) struct buf said = BUF_INIT(TEXT_MAX);
         char how[64] = "", words[2048] = "";
         const struct report_event e = {LOG_LEVEL_ERROR, "start_failed", u ? u->name : NULL, 0};
 
@@ -359,8 +394,9 @@ static void tell_failure(struct supervisor *s, int error) {
                 unit_last_words(u->name, &s->places, words, sizeof words);
         if (error == -ECHILD && u)
                 unit_describe_status(u->status, how);
-        report(&s->report, &e, "did not start (%s). It said:\n%s", how[0] ? how : strerrordesc_np(-error),
-               words);
+        append_readable(view_of(words), &said);
+        report(&s->report, &e, "did not start (%s). It said:%s", how[0] ? how : strerrordesc_np(-error),
+               buf_str(&said));
 }
 
 static void clean_up(struct supervisor *s) {
@@ -400,6 +436,12 @@ static int run(struct supervisor *s) {
         char text[PLACE_MAX + 64];
         int r = make_path(s->places.state_root, 0700);
 
+        if (r >= 0 && !is_ours(s->places.state_root)) {
+                (void)snprintf(text, sizeof text, "%s holds other things; give a new or empty folder",
+                               s->places.state_root);
+                trouble(s, "foreign_folder", text);
+                return EXIT_TROUBLE;
+        }
         if (r >= 0) {
                 r = take_lock(s, &lock);
                 if (r < 0)

@@ -399,6 +399,23 @@ static void too_long_a_state_root_is_told(void **state) {
         assert_non_null(strstr(system_output(f->system), "--state-root"));
 }
 
+static void folder_with_other_things_is_left_alone(void **state) {
+        struct fixture *f = *state;
+        const char *more[] = {"--state-root", f->installation.path, NULL};
+        struct stat before, after;
+        int status;
+
+        assert_int_equal(chmod(f->installation.path, 0755), 0);
+        assert_int_equal(stat(f->installation.path, &before), 0);
+        status = system_try_start(f->system, more);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 2);
+        assert_non_null(strstr(system_output(f->system), "holds other things"));
+        assert_int_equal(stat(f->installation.path, &after), 0);
+        assert_int_equal(after.st_mode, before.st_mode);
+        assert_int_equal(faccessat(f->installation.fd, "supervisor.pid", F_OK, 0), -1);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
@@ -417,6 +434,7 @@ int main(void) {
                 CASE(port_that_is_taken_is_told),
                 CASE(wrong_usage_is_told),
                 CASE(too_long_a_state_root_is_told),
+                CASE(folder_with_other_things_is_left_alone),
         };
 
         return cmocka_run_group_tests_name("supervisor", tests, NULL, NULL);
