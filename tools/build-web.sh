@@ -10,8 +10,15 @@ mkdir -p "$3"
 work=$(cd "$3" && pwd) # npm runs in another folder
 dist=$work/dist
 
+# tools/setup.sh leaves a stamp; packages that somebody installed by hand are asked for with npm, which needs no network.
 packages_are_current() {
-	[ -f "$web/node_modules/.package-lock.json" ] && [ ! "$web/package-lock.json" -nt "$web/node_modules/.package-lock.json" ]
+	local stamp=$web/node_modules/.secai-stamp lock
+	[ -f "$web/node_modules/.package-lock.json" ] || return 1
+	lock=$(sha256sum <"$web/package-lock.json")
+	case $(cat "$stamp" 2>/dev/null) in
+	"${lock%% *} "*) return 0 ;;
+	*) (cd "$web" && npm ls >/dev/null 2>&1) ;;
+	esac
 }
 
 build() {
@@ -38,7 +45,8 @@ END
 write_depfile() {
 	{
 		printf '%s:' "$out"
-		for path in "$web/package-lock.json" "$web/node_modules/.package-lock.json" "$web/package.json" "$web/build.mjs"; do
+		for path in "$web/package-lock.json" "$web/node_modules/.package-lock.json" \
+			"$web/node_modules/.secai-stamp" "$web/package.json" "$web/build.mjs"; do
 			[ ! -e "$path" ] || printf ' \\\n  %s' "$path"
 		done
 		[ ! -d "$web/src" ] || find "$web" -maxdepth 0 -exec printf ' \\\n  %s' {} \;
@@ -48,7 +56,6 @@ write_depfile() {
 }
 
 rm -rf "$dist"
-mkdir -p "$work"
 write_depfile
 case $mode in
 enabled)
