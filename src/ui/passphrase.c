@@ -192,6 +192,9 @@ int passphrase_check(int state_dir, struct view passphrase) {
         struct stored s;
         int r = load(state_dir, &s);
 
+        /* HMAC fills keys up with zeros: without this, zeros behind the right passphrase would be right, too. */
+        if (r == 0 && passphrase.n > 0 && memchr(passphrase.p, 0, passphrase.n))
+                return 0;
         if (r == 0)
                 r = derive(passphrase, &s, hash);
         if (r < 0)

@@ -8,7 +8,7 @@
 
 #define PATH_SIZE     256
 #define ID_MAX        ((size_t)128)
-#define CHECK_EACH_US (5 * USEC_PER_SEC)
+#define CHECK_EACH_US (2 * USEC_PER_SEC)
 
 /* Identifiers go into another service's path: only what needs no encoding there. */
 static bool is_plain_id(struct view id) {

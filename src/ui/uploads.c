@@ -128,7 +128,11 @@ static int fail_channel(struct http_request *q, int error) {
 static int open_channel(struct upload *u, struct http_request *q, struct view message, int pass_fd,
                         int *ret_fd) {
         _cleanup_(json_document_freep) struct json_document *answer = NULL;
-        int r = connect_channel(u->app, &u->channel);
+        int r = proxy_require(q, u->app->quarantine, SERVICE);
+
+        if (r < 0)
+                return r;
+        r = connect_channel(u->app, &u->channel);
 
         if (r == 0)
                 r = exchange(u->channel, message, pass_fd, &answer, ret_fd);
