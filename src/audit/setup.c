@@ -123,12 +123,22 @@ static int make_state(const struct folders *d) {
         return r < 0 ? r : fsync_dir(d->writer);
 }
 
-static int make_missing(const struct folders *d, struct fault *f) {
+static int lock_writer(int writer_dir) {
+        _cleanup_(closep) int fd = open_beneath(writer_dir, "lock", O_RDWR | O_CREAT, 0600);
+
+        if (fd < 0)
+                return fd;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? -EBUSY : negative_errno();
+        return TAKE_FD(fd);
+}
+
+static int make_missing_locked(const struct folders *d, struct fault *f) {
         bool key = exists(d->state, AUDIT_VERIFY_KEY_NAME), state = exists(d->writer, AUDIT_STATE_NAME);
         int r;
 
         if (key && state)
-                return 0;
+                return 0; /* somebody else was faster */
         if (state)
                 return fault_set(f, -EUCLEAN, "AUDIT-021", 0,
                                  "%s is missing, but the log has been begun with it", AUDIT_VERIFY_KEY_NAME);
@@ -143,6 +153,19 @@ static int make_missing(const struct folders *d, struct fault *f) {
         if (r >= 0)
                 r = make_state(d);
         return r < 0 ? fault_set(f, r, "AUDIT-023", 0, "the log's keys can't be written") : 0;
+}
+
+/* A running service has the lock, but then nothing is missing. */
+static int make_missing(const struct folders *d, struct fault *f) {
+        _cleanup_(closep) int lock = -EBADF;
+
+        if (exists(d->state, AUDIT_VERIFY_KEY_NAME) && exists(d->writer, AUDIT_STATE_NAME))
+                return 0;
+        lock = lock_writer(d->writer);
+        if (lock < 0)
+                return fault_set(f, lock, "AUDIT-002", 0,
+                                 "another audit service is about to use this folder");
+        return make_missing_locked(d, f);
 }
 
 int setup_make_keys(const char *state_path, const char *log_path, struct fault *reterr) {
@@ -191,16 +214,6 @@ static int move_aside(int dir, const char *prefix) {
                     renameat(dir, e->d_name, aside, e->d_name) < 0)
                         return negative_errno();
         return fsync_dir(dir);
-}
-
-static int lock_writer(int writer_dir) {
-        _cleanup_(closep) int fd = open_beneath(writer_dir, "lock", O_RDWR | O_CREAT, 0600);
-
-        if (fd < 0)
-                return fd;
-        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-                return errno == EWOULDBLOCK ? -EBUSY : negative_errno();
-        return TAKE_FD(fd);
 }
 
 static int set_aside(const struct folders *d) {

@@ -402,6 +402,10 @@ static int load_state(struct checker *c, int state_dir) {
         if (fd < 0)
                 return fd;
         r = read_state_patiently(fd, &c->state);
+        if (r >= 0) {
+                c->report->known_sequence = c->state.chain.next_sequence - 1;
+                c->report->known_hash = c->state.chain.last;
+        }
         return r == -EUCLEAN ? broken(c, "state_changed", 0, "the writer's state is damaged") : r;
 }
 
@@ -478,7 +482,7 @@ int audit_verify_remember(int state_dir, const struct audit_report *report) {
 
         if (!report->ok)
                 return -EINVAL;
-        sha256_hex(&report->head, hash);
+        sha256_hex(&report->known_hash, hash);
         r = buf_printf(&text, "{\"sequence\":%llu,\"hash\":\"%s\"}\n", (unsigned long long)report->records,
                        hash);
         return r < 0 ? r : replace_file(state_dir, AUDIT_REMEMBERED_NAME, buf_view(&text), 0600);

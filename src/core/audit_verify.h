@@ -25,6 +25,9 @@ struct audit_report {
                 torn_bytes; /* unfinished line at the very end: a record under way, or a crash not yet recovered */
         char first_time[32], last_time[32];
         struct sha256 head; /* hash of the last record */
+        /* The part that the writer had on disk before this verification began: what came later may still be taken back. */
+        uint64_t known_sequence;
+        struct sha256 known_hash;
 };
 
 /* `log_dir`: folder with audit.log; `state_dir`: the audit service's state folder. 0 and *ret when the question could be

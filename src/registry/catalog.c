@@ -14,7 +14,8 @@ struct lease {
 
 struct catalog {
         struct catalog_parts p;
-        pthread_mutex_t lock; /* rows and objects change together; leases */
+        pthread_mutex_t lock;       /* rows and objects change together */
+        pthread_mutex_t lease_lock; /* innermost: also taken while the manifest is being read */
         struct lease *leases;
 };
 
@@ -25,6 +26,7 @@ int catalog_new(const struct catalog_parts *parts, struct catalog **ret) {
                 return -ENOMEM;
         c->p = *parts;
         pthread_mutex_init(&c->lock, NULL);
+        pthread_mutex_init(&c->lease_lock, NULL);
         *ret = c;
         return 0;
 }
@@ -39,6 +41,7 @@ struct catalog *catalog_free(struct catalog *c) {
                 free(l);
         }
         pthread_mutex_destroy(&c->lock);
+        pthread_mutex_destroy(&c->lease_lock);
         free(c);
         return NULL;
 }
@@ -90,22 +93,28 @@ static struct lease **find_lease(struct catalog *c, const struct sha256 *digest)
 }
 
 static int take_lease(struct catalog *c, const struct sha256 *digest) {
-        struct lease **l = find_lease(c, digest);
+        struct lease **l;
+        int r = 0;
 
+        pthread_mutex_lock(&c->lease_lock);
+        l = find_lease(c, digest);
         if (!*l) {
                 *l = calloc(1, sizeof **l);
-                if (!*l)
-                        return -ENOMEM;
-                (*l)->digest = *digest;
+                if (*l)
+                        (*l)->digest = *digest;
         }
-        (*l)->holders++;
-        return 0;
+        if (*l)
+                (*l)->holders++;
+        else
+                r = -ENOMEM;
+        pthread_mutex_unlock(&c->lease_lock);
+        return r;
 }
 
 void catalog_release(struct catalog *c, const struct sha256 *digest) {
         struct lease **l;
 
-        pthread_mutex_lock(&c->lock);
+        pthread_mutex_lock(&c->lease_lock);
         l = find_lease(c, digest);
         if (*l && --(*l)->holders == 0) {
                 struct lease *gone = *l;
@@ -113,15 +122,15 @@ void catalog_release(struct catalog *c, const struct sha256 *digest) {
                 *l = gone->next;
                 free(gone);
         }
-        pthread_mutex_unlock(&c->lock);
+        pthread_mutex_unlock(&c->lease_lock);
 }
 
 bool catalog_is_loaded(struct catalog *c, const struct sha256 *digest) {
         bool loaded;
 
-        pthread_mutex_lock(&c->lock);
+        pthread_mutex_lock(&c->lease_lock);
         loaded = *find_lease(c, digest) != NULL;
-        pthread_mutex_unlock(&c->lock);
+        pthread_mutex_unlock(&c->lease_lock);
         return loaded;
 }
 
@@ -147,7 +156,7 @@ static int collect_missing(const struct model *m, void *userdata) {
         struct repair *r = userdata;
         int fd;
 
-        if (m->check == CHECK_FAILED || r->n == ARRAY_SIZE(r->missing))
+        if (check_has_failed(m->check) || r->n == ARRAY_SIZE(r->missing))
                 return 0;
         fd = objects_open(r->c->p.objects, &m->sha256);
         if (fd == -ENOENT)
@@ -166,7 +175,7 @@ int catalog_repair(struct catalog *c, uint64_t *ret_orphans, uint64_t *ret_missi
                 if (r >= 0)
                         r = manifest_each(c->p.manifest, collect_missing, &state);
                 for (size_t i = 0; i < state.n && r >= 0; i++)
-                        r = catalog_checked(c, &state.missing[i], false, "missing");
+                        r = catalog_checked(c, &state.missing[i], false);
                 missing += state.n;
         } while (r >= 0 && state.n == ARRAY_SIZE(state.missing));
         if (r < 0)
@@ -176,14 +185,22 @@ int catalog_repair(struct catalog *c, uint64_t *ret_orphans, uint64_t *ret_missi
         return 0;
 }
 
-int catalog_checked(struct catalog *c, const struct sha256 *digest, bool good, const char *reason) {
-        _cleanup_(buf_donep) struct buf detail = BUF_INIT(128);
-        int r = manifest_set_check(c->p.manifest, digest, good ? CHECK_OK : CHECK_FAILED);
+int catalog_checked(struct catalog *c, const struct sha256 *digest, bool good) {
+        return manifest_set_check(c->p.manifest, digest, good ? CHECK_OK : CHECK_UNREPORTED);
+}
 
-        if (r < 0 || good)
-                return r;
-        r = buf_printf(&detail, "{\"reason\":\"%s\"}", reason);
-        return r < 0 ? r : record(c, "model_damaged", "error", "REG-D01", digest, buf_view(&detail));
+int catalog_report_damage(struct catalog *c) {
+        struct sha256 digest;
+        int r;
+
+        while ((r = manifest_next_unreported(c->p.manifest, &digest)) >= 0) {
+                r = record(c, "model_damaged", "error", "REG-D01", &digest, VIEW_NULL);
+                if (r >= 0)
+                        r = manifest_set_check(c->p.manifest, &digest, CHECK_FAILED);
+                if (r < 0 && r != -ENOENT)
+                        return r;
+        }
+        return r == -ENOENT ? 0 : r;
 }
 
 /* --- promote --- */
@@ -392,9 +409,9 @@ static int open_locked(struct catalog *c, const struct sha256 *digest, struct op
                 return refuse(f, r, true, "unknown_model", "the registry has no such model");
         if (r < 0)
                 return refuse_for_now(f, r, "the manifest can't be read");
-        if (o->check == CHECK_FAILED || blocklist_has(c->p.blocklist, digest))
-                return refuse(f, -EPERM, true, o->check == CHECK_FAILED ? "model_damaged" : "blocked",
-                              o->check == CHECK_FAILED
+        if (check_has_failed(o->check) || blocklist_has(c->p.blocklist, digest))
+                return refuse(f, -EPERM, true, check_has_failed(o->check) ? "model_damaged" : "blocked",
+                              check_has_failed(o->check)
                                       ? "the stored file is damaged; delete it and import it again"
                                       : "this file is on the blocklist of models.lock.yaml");
         fd = objects_open(c->p.objects, digest);
@@ -425,7 +442,7 @@ static int delete_locked(struct catalog *c, const struct sha256 *digest, struct 
 
         if (!manifest_has(c->p.manifest, digest))
                 return refuse(f, -ENOENT, true, "unknown_model", "the registry has no such model");
-        if (*find_lease(c, digest))
+        if (catalog_is_loaded(c, digest))
                 return refuse(f, -EBUSY, false, "model_loaded", "the model is loaded; unload it first");
         r = buf_printf(&detail, "{\"asked_by\":\"%.*s\"}", VIEW_ARG(caller));
         if (r >= 0)

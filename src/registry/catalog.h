@@ -51,6 +51,7 @@ bool catalog_is_loaded(struct catalog *c, const struct sha256 *digest);
 /* -ENOENT unknown, -EBUSY loaded, others. */
 SAI_NODISCARD int catalog_delete(struct catalog *c, const struct sha256 *digest, struct view caller,
                                  struct refusal *reterr);
-/* The background check's result: notes it, and tells the audit log when the model is damaged. */
-SAI_NODISCARD int catalog_checked(struct catalog *c, const struct sha256 *digest, bool good,
-                                  const char *reason);
+/* The background check's result. A damaged model is not opened from then on. */
+SAI_NODISCARD int catalog_checked(struct catalog *c, const struct sha256 *digest, bool good);
+/* Tells the audit log of damage that it doesn't know yet; what can't be told now stays for the next call. */
+SAI_NODISCARD int catalog_report_damage(struct catalog *c);

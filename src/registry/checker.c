@@ -82,40 +82,31 @@ static int hash_slowly(struct checker *c, int fd, uint64_t size, struct sha256 *
         return r < 0 ? r : digest_final(d, ret);
 }
 
-/* 0 = good, 1 = damaged with *ret_reason, negative = not decided. */
-static int check_object(struct checker *c, const struct sha256 *digest, uint64_t size,
-                        const char **ret_reason) {
+/* 0 = good, 1 = damaged (missing, another size, another content, unreadable), negative = not decided. */
+static int check_object(struct checker *c, const struct sha256 *digest, uint64_t size) {
         _cleanup_(closep) int fd = objects_open(c->objects, digest);
         struct sha256 found;
         off_t length;
         int r;
 
-        *ret_reason = "missing";
-        if (fd == -ENOENT)
-                return 1;
         if (fd < 0)
-                return fd;
+                return fd == -ENOENT ? 1 : fd;
         length = lseek(fd, 0, SEEK_END);
-        *ret_reason = "size";
         if (length < 0 || (uint64_t)length != size)
                 return 1;
         r = hash_slowly(c, fd, size, &found);
-        *ret_reason = "unreadable";
         if (r == -EIO)
                 return 1; /* the disk can't give it back */
-        *ret_reason = "content";
         return r < 0 ? r : memcmp(found.b, digest->b, SHA256_SIZE) != 0;
 }
 
 static int check_model(struct checker *c, const struct sha256 *digest, uint64_t size) {
-        const char *reason;
         int r = manifest_set_check(c->manifest, digest, CHECK_RUNNING);
 
         if (r >= 0)
-                r = check_object(c, digest, size, &reason);
-        if (r < 0)
-                return r;
-        r = catalog_checked(c->catalog, digest, r == 0, reason);
+                r = check_object(c, digest, size);
+        if (r >= 0)
+                r = catalog_checked(c->catalog, digest, r == 0);
         return r == -ENOENT ? 0 : r; /* deleted meanwhile */
 }
 
@@ -137,14 +128,16 @@ static void end(struct checker *c) {
 static int check_next(struct checker *c) {
         struct sha256 digest;
         uint64_t size, now = clock_real_usec();
-        int r = 0;
+        int r = catalog_report_damage(c->catalog), told = r;
 
+        if (r < 0)
+                r = 0; /* the audit log is away: the models are still looked after */
         if (c->config.interval_usec && now > c->config.interval_usec)
                 r = manifest_make_due(c->manifest, now - c->config.interval_usec);
         if (r >= 0)
                 r = manifest_next_pending(c->manifest, &digest, &size);
         if (r < 0)
-                return r;
+                return r == -ENOENT && told < 0 ? told : r;
         begin(c, &digest);
         r = check_model(c, &digest, size);
         end(c);

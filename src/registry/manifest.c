@@ -45,7 +45,7 @@ struct manifest {
         " job, source, signature_status, signature_key, evidence, state, verified_at"
 
 const char *check_state_name(enum check_state s) {
-        static const char *const names[CHECK_STATE_MAX] = {"ok", "pending", "running", "failed"};
+        static const char *const names[CHECK_STATE_MAX] = {"ok", "pending", "running", "failed", "failed"};
 
         return s >= 0 && s < CHECK_STATE_MAX ? names[s] : "failed";
 }
@@ -650,7 +650,7 @@ static int set_check(struct manifest *m, const struct sha256 *digest, enum check
         clock_format(clock_real_usec(), now);
         if (r >= 0)
                 r = db_bind_u64(s, 2, state);
-        if (r >= 0 && (state == CHECK_OK || state == CHECK_FAILED))
+        if (r >= 0 && (state == CHECK_OK || state == CHECK_UNREPORTED))
                 r = db_bind_view(s, 3, view_of(now));
         if (r >= 0)
                 r = db_exec(m->db, s, &changes);
@@ -699,6 +699,23 @@ int manifest_next_pending(struct manifest *m, struct sha256 *ret, uint64_t *ret_
         if (r < 0)
                 return r;
         r = next_pending(m, ret, ret_size);
+        db_rollback(m->db);
+        return r;
+}
+
+static int next_unreported(struct manifest *m, struct sha256 *ret) {
+        sqlite3_stmt *s = db_statement(m->db, "SELECT sha256 FROM check_run WHERE state = 4 LIMIT 1");
+        int r = s ? db_step(s) : -EIO;
+
+        return r <= 0 ? (r < 0 ? r : -ENOENT) : sha256_from_hex(db_column_view(s, 0), ret);
+}
+
+int manifest_next_unreported(struct manifest *m, struct sha256 *ret) {
+        int r = db_begin(m->db);
+
+        if (r < 0)
+                return r;
+        r = next_unreported(m, ret);
         db_rollback(m->db);
         return r;
 }

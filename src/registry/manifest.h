@@ -12,7 +12,17 @@
 
 struct manifest; /* opaque */
 
-enum check_state { CHECK_OK, CHECK_PENDING, CHECK_RUNNING, CHECK_FAILED, CHECK_STATE_MAX };
+enum check_state {
+        CHECK_OK,
+        CHECK_PENDING,
+        CHECK_RUNNING,
+        CHECK_FAILED,
+        CHECK_UNREPORTED, /* failed, and the audit log doesn't know it yet */
+        CHECK_STATE_MAX
+};
+static inline bool check_has_failed(enum check_state s) {
+        return s == CHECK_FAILED || s == CHECK_UNREPORTED;
+}
 const char *check_state_name(enum check_state s); /* "ok", "pending", "running", "failed" */
 
 /* One model; the views live while the callback that gets it runs. */
@@ -67,9 +77,11 @@ SAI_NODISCARD int manifest_get(struct manifest *m, const struct sha256 *digest, 
                                void *userdata);
 bool manifest_has(struct manifest *m, const struct sha256 *digest);
 
-/* The outcome of reading a model again; CHECK_OK and CHECK_FAILED set the time too. -ENOENT. */
+/* The outcome of reading a model again; CHECK_OK and CHECK_UNREPORTED set the time too. -ENOENT. */
 SAI_NODISCARD int manifest_set_check(struct manifest *m, const struct sha256 *digest, enum check_state state);
 /* Models that were checked last before `before_usec` become pending. */
 SAI_NODISCARD int manifest_make_due(struct manifest *m, uint64_t before_usec);
 /* The first pending one: 0 with digest and size, -ENOENT. */
 SAI_NODISCARD int manifest_next_pending(struct manifest *m, struct sha256 *ret, uint64_t *ret_size);
+/* One whose damage is not in the audit log yet: 0, -ENOENT. */
+SAI_NODISCARD int manifest_next_unreported(struct manifest *m, struct sha256 *ret);

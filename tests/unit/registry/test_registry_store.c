@@ -145,6 +145,23 @@ static void wait_for_state(const char *sha256, const char *wanted) {
         fail_msg("the model never got %s", wanted);
 }
 
+static void wait_for_audit(const char *wanted) {
+        bool there = false;
+
+        for (unsigned i = 0; i < 1000 && !there; i++) {
+                struct http_client *c = harness_client(f.h, "ui", "audit");
+                struct http_answer records;
+
+                assert_int_equal(harness_call(c, "GET", "/v1/records?limit=1000", NULL, &records), 200);
+                there = body_has(&records.body, wanted);
+                http_answer_done(&records);
+                http_client_free(c);
+                if (!there)
+                        (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        }
+        assert_true(there);
+}
+
 static void damage(const char *sha256) {
         char path[512];
         int fd;
@@ -160,8 +177,6 @@ static void test_damage_is_found_recorded_and_kept_from_being_opened(void **stat
         struct channel_answer good = add_text("good.gguf", "good"), bad = add_text("bad.gguf", "bad bytes"),
                               o;
         _cleanup_(closep) int sock = registry_fixture_channel(&f, "inference");
-        struct http_client *c;
-        struct http_answer records;
 
         expect_call("ui", "POST", good.sha256, "/verify", 202, "{\"state\":\"pending\"}");
         wait_for_state(good.sha256, "\"verify_state\":\"ok\"");
@@ -171,11 +186,7 @@ static void test_damage_is_found_recorded_and_kept_from_being_opened(void **stat
         o = registry_fixture_open(sock, bad.sha256);
         assert_false(o.ok);
         assert_string_equal(o.code, "model_damaged");
-        c = harness_client(f.h, "ui", "audit");
-        assert_int_equal(harness_call(c, "GET", "/v1/records?limit=1000", NULL, &records), 200);
-        assert_true(body_has(&records.body, "\"event\":\"model_damaged\""));
-        http_answer_done(&records);
-        http_client_free(c);
+        wait_for_audit("\"event\":\"model_damaged\"");
 
         /* importing it again heals it */
         bad = registry_fixture_add(&f, "bad.gguf", VIEW("bad bytes"));
