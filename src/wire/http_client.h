@@ -45,8 +45,8 @@ SAI_NODISCARD int http_open(struct http_client *c, const char *method, const cha
 /* http_open in two steps, for callers that must not be stuck while a slow server thinks: sends (the body is copied) and
  * returns at once; then http_incoming_status, again and again: 0 and *ret_status when the headers are there, -ETIMEDOUT = not
  * yet, other negative = broken. Only then http_incoming_read. */
-SAI_NODISCARD int http_begin(struct http_client *c, const char *method, const char *path, const char *content_type,
-                             struct view body, struct http_incoming **ret);
+SAI_NODISCARD int http_begin(struct http_client *c, const char *method, const char *path,
+                             const char *content_type, struct view body, struct http_incoming **ret);
 SAI_NODISCARD int http_incoming_status(struct http_incoming *in, uint64_t timeout_usec, unsigned *ret_status);
 /* Appends what has arrived; waits at most `timeout_usec` for the first byte. 1 = data appended, 0 = end of the
  * answer, -ETIMEDOUT = nothing yet (call again), other negative = broken. */

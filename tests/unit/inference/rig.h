@@ -68,6 +68,6 @@ void rig_await(struct rig *r, enum worker_state state);
 #define RIG_HEADERS "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 #define RIG_CHUNK(text)                                                                                      \
         "data: {\"choices\":[{\"finish_reason\":null,\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}"    \
-                                                                                                 "\n\n"
+        "\n\n"
 #define RIG_STOP "data: {\"choices\":[{\"finish_reason\":\"stop\",\"index\":0,\"delta\":{}}]}\n\n"
 #define RIG_DONE "data: [DONE]\n\n"
