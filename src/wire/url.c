@@ -214,7 +214,7 @@ static int put_port(struct reader *k, struct view digits, size_t at) {
 
 /* Host and port; `at` is where the authority stands in the text. */
 static int put_authority(struct reader *k, struct view authority, size_t at) {
-        struct view host = authority, port = VIEW_NULL;
+        struct view host, port;
         size_t end;
         int r;
 
