@@ -17,7 +17,8 @@
 SAI_NODISCARD int config_load(int dir_fd, const char *path, const char *schema, struct json_document **ret,
                               struct fault *reterr);
 /* The same on text in memory; `name` is quoted in faults. */
-SAI_NODISCARD int config_parse(struct view text, const char *name, const char *schema, struct json_document **ret,
-                               struct fault *reterr);
+SAI_NODISCARD int config_parse(struct view text, const char *name, const char *schema,
+                               struct json_document **ret, struct fault *reterr);
 /* Checks a parsed tree (also JSON bodies of requests). */
-SAI_NODISCARD int schema_check(const struct json *value, const char *schema, const char *name, struct fault *reterr);
+SAI_NODISCARD int schema_check(const struct json *value, const char *schema, const char *name,
+                               struct fault *reterr);

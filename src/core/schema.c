@@ -183,17 +183,21 @@ static int compare_numbers(const struct json *a, const struct json *b) {
 static int check_number(const struct check *k, const struct json *schema, const struct json *v,
                         const struct place *place) {
         const struct json *low = json_get(schema, "minimum"), *high = json_get(schema, "maximum");
+        bool too_low = low && compare_numbers(v, low) < 0, too_high = high && compare_numbers(v, high) > 0;
 
-        if ((!low || compare_numbers(v, low) >= 0) && (!high || compare_numbers(v, high) <= 0))
+        if (!too_low && !too_high)
                 return 0;
         if (low && high && compare_numbers(low, high) < 0)
                 return refuse(k, "CONF-006", v->at, place, "is %.*s; expected %.*s to %.*s",
                               VIEW_ARG(v->text), VIEW_ARG(low->text), VIEW_ARG(high->text));
-        return refuse(k, "CONF-006", v->at, place, "is %.*s; expected %s%.*s", VIEW_ARG(v->text),
-                      low && high ? ""
-                      : low       ? "at least "
-                                  : "at most ",
-                      VIEW_ARG((low ? low : high)->text));
+        if (low && high)
+                return refuse(k, "CONF-006", v->at, place, "is %.*s; expected %.*s", VIEW_ARG(v->text),
+                              VIEW_ARG(low->text));
+        if (too_low)
+                return refuse(k, "CONF-006", v->at, place, "is %.*s; expected at least %.*s",
+                              VIEW_ARG(v->text), VIEW_ARG(low->text));
+        return refuse(k, "CONF-006", v->at, place, "is %.*s; expected at most %.*s", VIEW_ARG(v->text),
+                      VIEW_ARG(high->text));
 }
 
 static uint64_t count_code_points(struct view text) {

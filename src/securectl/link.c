@@ -74,24 +74,27 @@ static int explain_token(const struct layout *l, const char *service, int r) {
 
 int link_new(const struct layout *l, const char *service, struct link **ret) {
         _cleanup_(secret_donep) struct secret token = SECRET_INIT;
-        _cleanup_(link_freep) struct link *k = calloc(1, sizeof *k);
         char name[64], path[PLACE_MAX];
-        int r;
+        struct link *k;
+        int r = read_token(l, service, &token);
 
+        if (r < 0)
+                return explain_token(l, service, r);
+        k = calloc(1, sizeof *k);
         if (!k)
                 return complain("out of memory"), -ENOMEM;
         k->layout = l;
         k->service = service;
-        r = read_token(l, service, &token);
-        if (r < 0)
-                return explain_token(l, service, r);
         (void)snprintf(name, sizeof name, "%s.sock", service);
         r = place_join(path, l->places.run, name);
         if (r >= 0)
                 r = http_client_new(path, 0, secret_view(&token), &k->client);
-        if (r < 0)
-                return link_explain(k, r);
-        *ret = TAKE_PTR(k);
+        if (r < 0) {
+                r = link_explain(k, r);
+                link_free(k);
+                return r;
+        }
+        *ret = k;
         return 0;
 }
 

@@ -8,6 +8,8 @@
 
 #include "wire/json.h"
 
+#define FS_VERITY_DIGEST_MAX 64 /* SHA-512 */
+
 static bool has_tpm(const struct places *places) {
         return access("/dev/tpmrm0", R_OK | W_OK) == 0;
 }
@@ -20,16 +22,16 @@ static bool has_vault(const struct places *places) {
 /* A filesystem with fs-verity answers "this file has none" for a file without it. */
 static bool has_fs_verity(const struct places *places) {
         _cleanup_(closep) int fd = -EBADF;
-        struct {
-                struct fsverity_digest head;
-                uint8_t digest[64];
-        } measured = {.head.digest_size = sizeof measured.digest};
+        _Alignas(struct fsverity_digest) char
+                measured[sizeof(struct fsverity_digest) + FS_VERITY_DIGEST_MAX] = {0};
+        struct fsverity_digest head = {.digest_size = FS_VERITY_DIGEST_MAX};
         char path[PLACE_MAX];
 
         if (place_join(path, places->state_root, "log/services/supervisor.log") < 0)
                 return false;
+        memcpy(measured, &head, sizeof head);
         fd = open(path, O_RDONLY | O_CLOEXEC);
-        return fd >= 0 && (ioctl(fd, FS_IOC_MEASURE_VERITY, &measured) == 0 || errno == ENODATA);
+        return fd >= 0 && (ioctl(fd, FS_IOC_MEASURE_VERITY, measured) == 0 || errno == ENODATA);
 }
 
 static bool has_user_namespaces(const struct places *places) {
