@@ -1,6 +1,7 @@
 #include "registry_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "support/cm.h"
@@ -35,12 +36,18 @@ int registry_fixture_file(struct registry_fixture *f, const char *name, struct v
         return fd;
 }
 
+/* The harness gives tokens out of one buffer: one thread at a time may ask. */
+static pthread_mutex_t harness_lock = PTHREAD_MUTEX_INITIALIZER;
+
 int registry_fixture_channel(struct registry_fixture *f, const char *caller) {
-        char path[512];
+        char path[512], token[128];
         int sock;
 
         (void)snprintf(path, sizeof path, "%s/registry.fd.sock", harness_run_path(f->h));
-        sock = fd_channel_connect(path, view_of(harness_token(f->h, caller, "registry")), WAIT);
+        pthread_mutex_lock(&harness_lock);
+        (void)snprintf(token, sizeof token, "%s", harness_token(f->h, caller, "registry"));
+        pthread_mutex_unlock(&harness_lock);
+        sock = fd_channel_connect(path, view_of(token), WAIT);
         assert_true(sock >= 0);
         return sock;
 }
@@ -94,9 +101,14 @@ struct channel_answer registry_fixture_open(int sock, const char *sha256) {
 
 unsigned registry_fixture_call(struct registry_fixture *f, const char *caller, const char *method,
                                const char *path, struct buf *ret_body) {
-        struct http_client *c = harness_client(f->h, caller, "registry");
+        struct http_client *c;
         struct http_answer a;
-        unsigned status = harness_call(c, method, path, NULL, &a);
+        unsigned status;
+
+        pthread_mutex_lock(&harness_lock);
+        c = harness_client(f->h, caller, "registry");
+        pthread_mutex_unlock(&harness_lock);
+        status = harness_call(c, method, path, NULL, &a);
 
         if (ret_body)
                 *ret_body = TAKE_BUF(a.body);

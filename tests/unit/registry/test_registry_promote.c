@@ -1,6 +1,7 @@
 #include "registry_fixture.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 
 #include "support/cm.h"
@@ -383,6 +384,55 @@ static void test_nothing_is_promoted_when_it_can_t_be_audited(void **state) {
         assert_true(registry_fixture_promote(&f, &s, fd).ok);
 }
 
+struct worker {
+        pthread_t thread;
+        unsigned kind; /* 0 lists, 1 opens and closes, 2 asks for checks */
+        char sha256[65];
+        unsigned failures;
+};
+
+static bool open_and_close(const char *sha256) {
+        _cleanup_(closep) int sock = registry_fixture_channel(&f, "inference");
+        struct channel_answer o = registry_fixture_open(sock, sha256);
+
+        close_fd(o.fd);
+        return o.ok;
+}
+
+static void *work(void *userdata) {
+        struct worker *w = userdata;
+        char path[128];
+
+        (void)snprintf(path, sizeof path, "/v1/models/%s/verify", w->sha256);
+        for (unsigned i = 0; i < 30; i++) {
+                bool good = w->kind == 0   ? registry_fixture_count(&f) > 0
+                            : w->kind == 1 ? open_and_close(w->sha256)
+                                           : registry_fixture_call(&f, "ui", "POST", path, NULL) == 202;
+
+                w->failures += !good;
+        }
+        return NULL;
+}
+
+static void test_many_callers_at_once_all_get_their_answer(void **state) {
+        struct channel_answer a = registry_fixture_add(&f, "busy.gguf", VIEW("busy"));
+        struct worker workers[6];
+
+        assert_true(a.ok);
+        for (unsigned i = 0; i < ARRAY_SIZE(workers); i++) {
+                workers[i].kind = i % 3;
+                workers[i].failures = 0;
+                memcpy(workers[i].sha256, a.sha256, sizeof workers[i].sha256);
+                assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+        }
+        for (unsigned i = 0; i < 10; i++)
+                assert_true(registry_fixture_add(&f, "busy.gguf", VIEW("busy")).duplicate);
+        for (unsigned i = 0; i < ARRAY_SIZE(workers); i++) {
+                assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+                assert_int_equal(workers[i].failures, 0);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_passed_model_is_promoted_listed_and_opened),
@@ -399,6 +449,7 @@ int main(void) {
                 cmocka_unit_test(test_only_quarantine_promotes_and_only_inference_opens),
                 cmocka_unit_test(test_odd_descriptors_are_refused),
                 cmocka_unit_test(test_malformed_messages_are_refused),
+                cmocka_unit_test(test_many_callers_at_once_all_get_their_answer),
                 cmocka_unit_test(test_nothing_is_promoted_when_it_can_t_be_audited),
         };
 
