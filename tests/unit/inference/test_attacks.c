@@ -32,7 +32,7 @@ static void check_request(const struct attack_file *f) {
 }
 
 static void chat_requests_from_files(void **state) {
-        struct attack_file *files;
+        static struct attack_file *files; /* kept until the end */
         size_t n = attack_files_load("chat", &files);
 
         assert_true(n >= 40);
@@ -64,7 +64,7 @@ static int relay_all(const struct attack_file *f, bool stream, size_t step, stru
 
 static void workers_answers_from_files(void **state) {
         static const size_t steps[] = {1 << 20, 4096, 7};
-        struct attack_file *files;
+        static struct attack_file *files; /* kept until the end */
         size_t n = attack_files_load("answer", &files);
 
         assert_true(n >= 30);
