@@ -58,13 +58,20 @@ int check_source(const struct policy *p, const struct artifact *a, struct stage 
         return 0;
 }
 
+static bool has_reject(const struct stage *s) {
+        for (size_t i = 0; i < s->n; i++)
+                if (s->findings[i].severity == FINDING_REJECT)
+                        return true;
+        return false;
+}
+
 int check_format(const struct policy *p, const struct model_summary *summary, struct stage *s) {
         bool known = summary->kind == MODEL_KIND_GGUF || summary->kind == MODEL_KIND_SAFETENSORS;
         bool allowed = (summary->kind == MODEL_KIND_GGUF && p->gguf) ||
                        (summary->kind == MODEL_KIND_SAFETENSORS && p->safetensors);
 
-        if (allowed)
-                return 0;
+        if (allowed || has_reject(s))
+                return 0; /* a reader has said already, and better, what it is */
         return known ? stage_say(s, STAGE_FORMAT, FINDING_REJECT, "FORMAT-002",
                                  "%s files are not accepted by policy.yaml (formats)",
                                  model_kind_title(summary->kind))

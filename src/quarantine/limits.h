@@ -5,11 +5,11 @@
 #include <stddef.h>
 
 /* The ring between the reading side and the worker. */
-#define RING_SLOTS          8
-#define RING_SLOT_BYTES     ((size_t)1 << 20)
+#define RING_SLOTS          16
+#define RING_SLOT_BYTES     ((size_t)256 << 10)
 #define SCAN_WINDOW_REACH   ((size_t)64 << 10) /* bytes on each side of a literal hit that YARA gets to see */
-#define SCAN_WINDOW_MAX     ((size_t)2 << 20)  /* two slots: what lies contiguous in the worker's mapping */
-#define SCAN_EMBEDDED_REACH ((size_t)4 << 10)  /* bytes after a magic number that its check wants to see */
+#define SCAN_WINDOW_MAX     ((size_t)512 << 10) /* two slots: what lies contiguous in the worker's mapping */
+#define SCAN_EMBEDDED_REACH ((size_t)4 << 10)   /* bytes after a magic number that its check wants to see */
 #define SCAN_PENDING_MAX    4096 /* magic numbers near a slot's end that wait for the next slot */
 #define SCAN_REPORTS_A_RULE 4    /* places told for one rule; further ones are only counted */
 
