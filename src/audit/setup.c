@@ -36,24 +36,27 @@ char *setup_log_path(const char *state_path) {
         return asprintf(&path, "%.*slog", (int)n, state_path) < 0 ? NULL : path;
 }
 
-static int open_folders(const char *state_path, const char *log_path, struct folders *ret, struct fault *f) {
-        _cleanup_(folders_done) struct folders d = {-EBADF, -EBADF, -EBADF};
+static int open_each(const char *state_path, const char *log_path, struct folders *d) {
         int r = make_path(state_path, 0700);
 
         if (r >= 0)
                 r = make_path(log_path, 0700);
         if (r >= 0)
-                r = d.state = open_dir(state_path);
+                r = d->state = open_dir(state_path);
         if (r >= 0)
-                r = d.writer = open_or_make_dir(d.state, AUDIT_WRITER_DIR_NAME, 0700);
+                r = d->writer = open_or_make_dir(d->state, AUDIT_WRITER_DIR_NAME, 0700);
         if (r >= 0)
-                r = d.log = open_dir(log_path);
-        if (r < 0)
-                return fault_set(f, r, "AUDIT-020", 0, "the folders %s and %s can't be used", state_path,
-                                 log_path);
-        *ret = d;
-        d = (struct folders){-EBADF, -EBADF, -EBADF};
-        return 0;
+                r = d->log = open_dir(log_path);
+        return r;
+}
+
+/* *d is empty before; what was opened is the caller's to close, also on failure. */
+static int open_folders(const char *state_path, const char *log_path, struct folders *d, struct fault *f) {
+        int r = open_each(state_path, log_path, d);
+
+        return r < 0 ? fault_set(f, r, "AUDIT-020", 0, "the folders %s and %s can't be used", state_path,
+                                 log_path)
+                     : 0;
 }
 
 static bool exists(int dir, const char *name) {

@@ -40,9 +40,15 @@ struct checker {
         bool have_head;
         struct known_end remembered;
         struct audit_report *report;
-        const char *file;
+        char file[sizeof((struct audit_report *)0)->file];
         uint64_t line;
 };
+
+/* From here on findings are about this file. */
+static void at_file(struct checker *c, const char *name) {
+        (void)snprintf(c->file, sizeof c->file, "%s", name);
+        c->line = 0;
+}
 
 static int broken(struct checker *c, const char *code, uint64_t sequence, const char *format, ...)
         SAI_PRINTF(4, 5);
@@ -236,8 +242,7 @@ static int check_file(struct checker *c, int fd, const char *name, bool is_last)
         ssize_t got;
         int r;
 
-        c->file = name;
-        c->line = 0;
+        at_file(c, name);
         c->report->files++;
         for (;;) {
                 r = buf_reserve(&pending, VERIFY_READ_SIZE);
@@ -279,8 +284,7 @@ static int check_rotated(struct checker *c, int log_dir, uint64_t number, bool m
         if (fd == -ENOENT && !must)
                 return fd;
         if (fd == -ENOENT) {
-                c->file = name;
-                c->line = 0;
+                at_file(c, name);
                 return broken(c, "file_missing", c->chain.next_sequence,
                               "the rotated file is missing; it begins with record %llu",
                               (unsigned long long)c->chain.next_sequence);
@@ -312,8 +316,7 @@ static int check_files(struct checker *c, int log_dir) {
                 if (r < 0)
                         return r;
         }
-        c->file = AUDIT_FILE_NAME;
-        c->line = 0;
+        at_file(c, AUDIT_FILE_NAME);
         if (number > c->state.rotated + 1)
                 return 0; /* stopped between rename and create; the next start goes on from there */
         return broken(c, "log_missing", c->chain.next_sequence, "the log file is missing");
@@ -340,8 +343,7 @@ static int check_end(struct checker *c) {
         if (c->report->records == 0)
                 return broken(c, "log_empty", 1, "the log has no record: the audit service has never run");
         if (!c->have_head && c->report->checkpoints > 1) {
-                c->file = AUDIT_HEAD_NAME;
-                c->line = 0;
+                at_file(c, AUDIT_HEAD_NAME);
                 return broken(c, "head_missing", 0, "%s is missing", AUDIT_HEAD_NAME);
         }
         return 0;
@@ -351,7 +353,7 @@ static int load_verify_key(struct checker *c, int state_dir) {
         _cleanup_(closep) int fd = open_beneath(state_dir, AUDIT_VERIFY_KEY_NAME, O_RDONLY | O_NONBLOCK, 0);
         int r;
 
-        c->file = AUDIT_VERIFY_KEY_NAME;
+        at_file(c, AUDIT_VERIFY_KEY_NAME);
         if (fd == -ENOENT)
                 return broken(c, "key_missing", 0,
                               "the verification key is missing; without it nothing can be checked");
@@ -368,7 +370,7 @@ static int load_checkpoint_key(struct checker *c, int state_dir) {
         _cleanup_(buf_donep) struct buf pem = BUF_INIT(4096);
         int r = read_file_beneath(state_dir, AUDIT_CHECKPOINT_PUBLIC, 4096, &pem);
 
-        c->file = AUDIT_CHECKPOINT_PUBLIC;
+        at_file(c, AUDIT_CHECKPOINT_PUBLIC);
         if (r == -ENOENT)
                 return broken(c, "key_missing", 0, "the checkpoints' public key is missing");
         if (r < 0)
@@ -396,7 +398,7 @@ static int load_state(struct checker *c, int state_dir) {
                                                 O_RDONLY | O_NONBLOCK, 0);
         int r;
 
-        c->file = AUDIT_WRITER_DIR_NAME "/" AUDIT_STATE_NAME;
+        at_file(c, AUDIT_WRITER_DIR_NAME "/" AUDIT_STATE_NAME);
         if (fd == -ENOENT)
                 return broken(c, "state_missing", 0, "the writer's state is missing");
         if (fd < 0)
@@ -413,7 +415,7 @@ static int load_head(struct checker *c, int log_dir) {
         _cleanup_(buf_donep) struct buf text = BUF_INIT(4096);
         int r = read_file_beneath(log_dir, AUDIT_HEAD_NAME, 4096, &text);
 
-        c->file = AUDIT_HEAD_NAME;
+        at_file(c, AUDIT_HEAD_NAME);
         if (r == -ENOENT)
                 return 0;
         if (r >= 0)
@@ -432,7 +434,7 @@ static int load_remembered(struct checker *c, int state_dir) {
 
         if (r == -ENOENT)
                 return 0;
-        c->file = AUDIT_REMEMBERED_NAME;
+        at_file(c, AUDIT_REMEMBERED_NAME);
         if (r >= 0)
                 r = json_parse(buf_view(&text), NULL, &d, NULL);
         if (r == -EBADMSG || r == -E2BIG || r == -EFBIG ||
@@ -464,7 +466,7 @@ static int run_checks(struct checker *c, int log_dir, int state_dir) {
 
 int audit_verify(int log_dir, int state_dir, struct audit_report *ret) {
         struct audit_report report = {.ok = true, .code = "ok"};
-        struct checker c = {.report = &report, .file = ""};
+        struct checker c = {.report = &report};
         int r = run_checks(&c, log_dir, state_dir);
 
         c.checkpoint_key = public_key_free(c.checkpoint_key);
