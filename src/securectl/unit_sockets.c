@@ -99,7 +99,7 @@ int unit_open_sockets(struct unit *u, const char *run, struct fault *reterr) {
 void unit_close_sockets(struct unit *u, const char *run) {
         for (; u->n_sockets > 0; u->n_sockets--) {
                 const char *kind = u->socket_names[u->n_sockets - 1];
-                struct sockaddr_un a;
+                struct sockaddr_un a = {0};
 
                 close_fd(u->sockets[u->n_sockets - 1]);
                 if (strcmp(kind, "http-tcp") != 0 && path_of(&a, run, u->name, kind) >= 0)

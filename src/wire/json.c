@@ -341,6 +341,7 @@ static int open_container(struct reader *k, struct json *node) {
 
 static int close_container(struct reader *k) {
         const struct json *node = k->open[--k->depth], *second = NULL;
+        char name[JSON_NAME_SHOWN];
         int r;
 
         k->p++;
@@ -349,9 +350,11 @@ static int close_container(struct reader *k) {
         r = json_find_duplicate(k->doc, node, &second);
         if (r < 0)
                 return fault_memory(k, r);
-        if (r > 0)
-                return fault_at(k, "JSON-008", second->key.p - 1, "the same name twice in one object");
-        return 0;
+        if (r == 0)
+                return 0;
+        json_show_name(second->key, name);
+        return fault_set(k->fault, -EBADMSG, "JSON-008", (uint64_t)(second->key.p - 1 - k->start),
+                         "the name %s stands twice in one object", name);
 }
 
 /* The name of a member and the colon behind it. */

@@ -151,6 +151,14 @@ int json_find_duplicate(struct json_document *d, const struct json *object, cons
         return r;
 }
 
+void json_show_name(struct view name, char out[JSON_NAME_SHOWN]) {
+        _cleanup_(buf_donep) struct buf shown = BUF_INIT(JSON_NAME_SHOWN - 3);
+
+        out[0] = '\0';
+        if (buf_append_escaped(&shown, name, 40) >= 0)
+                (void)snprintf(out, JSON_NAME_SHOWN, "\"%s\"", buf_str(&shown));
+}
+
 const struct json *json_root(const struct json_document *d) {
         return d ? d->root : NULL;
 }

@@ -27,6 +27,10 @@ SAI_NODISCARD int json_document_node(struct json_document *d, struct json **ret)
 SAI_NODISCARD int json_find_duplicate(struct json_document *d, const struct json *object,
                                       const struct json **ret_second);
 
+/* A name for messages: escaped, cut, in double quotes; "" when there is no memory for it. */
+#define JSON_NAME_SHOWN 256
+void json_show_name(struct view name, char out[JSON_NAME_SHOWN]);
+
 /* Reads the number at `p` by RFC 8259's grammar. The bytes must end with something that can't continue a number
  * (a delimiter or NUL). 0: fills *node (type, text, integer) and *ret_end. -EBADMSG: not a number, *ret_end is
  * where. -ERANGE: well-formed, but no finite double (1e999). */

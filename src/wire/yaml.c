@@ -185,6 +185,7 @@ static int on_open(struct builder *b, enum json_type type, const yaml_event_t *e
 
 static int on_close(struct builder *b) {
         const struct json *node = b->level[--b->depth].node, *second = NULL;
+        char name[JSON_NAME_SHOWN];
         int r;
 
         if (node->type != JSON_OBJECT)
@@ -192,9 +193,11 @@ static int on_close(struct builder *b) {
         r = json_find_duplicate(b->doc, node, &second);
         if (r < 0)
                 return fault_memory(b, r, node->at);
-        if (r > 0)
-                return refuse(b, "YAML-012", second->at, "the same name twice in one mapping");
-        return 0;
+        if (r == 0)
+                return 0;
+        json_show_name(second->key, name);
+        return fault_set(b->fault, -EBADMSG, "YAML-012", second->at,
+                         "the name %s stands twice in one mapping", name);
 }
 
 static int on_document(struct builder *b, const yaml_event_t *event) {

@@ -107,7 +107,7 @@ static void test_faults_name_file_line_and_what_was_expected(void **state) {
         assert_refused("version: 1\nformats: []\n", "policy", "CONF-007",
                        "f.yaml:2: formats has 0 entries; expected at least 1");
         assert_refused("version: 1\nversion: 1\n", "policy", "YAML-012",
-                       "f.yaml:2: the same name twice in one mapping");
+                       "f.yaml:2: the name \"version\" stands twice in one mapping");
         assert_refused("version: 1\nlocal_import: yes\nsources: []\n", "sources.allowlist", "CONF-002",
                        "f.yaml:2: local_import is \"yes\"; expected a boolean");
         assert_refused("version: 1\npins:\n- name: x\n  sha256: ABC\nblocklist: []\n", "models.lock",
@@ -287,6 +287,59 @@ static void test_schema_words_decide(void **state) {
         }
 }
 
+/* docs/components/configuration.md is the reference of all keys: bounds and defaults must be those of the schemas. */
+static void assert_documented(struct view text, const char *path, const struct json *schema) {
+        _cleanup_(buf_donep) struct buf row = BUF_INIT(4096);
+        const struct json *low = json_get(schema, "minimum"), *high = json_get(schema, "maximum");
+        const struct json *value = json_get(schema, "default");
+
+        assert_int_equal(buf_printf(&row, "| `%s` | ", path), 0);
+        if (low && high && view_eq(low->text, high->text))
+                assert_int_equal(buf_printf(&row, "%.*s |", VIEW_ARG(low->text)), 0);
+        else if (low && high)
+                assert_int_equal(
+                        buf_printf(&row, "%.*s to %.*s |", VIEW_ARG(low->text), VIEW_ARG(high->text)), 0);
+        if (low && value)
+                assert_int_equal(buf_printf(&row, " %.*s |", VIEW_ARG(value->text)), 0);
+        if (view_find(text, buf_view(&row)) == SIZE_MAX)
+                fail_msg("docs/components/configuration.md has no row \"%s\"", row.p);
+}
+
+static void assert_all_documented(struct view text, const char *prefix, const struct json *schema) {
+        const struct json *properties = json_get(schema, "properties");
+
+        for (const struct json *p = properties ? properties->child : NULL; p; p = p->next) {
+                const struct json *items = json_get(p, "items");
+                char path[256];
+
+                (void)snprintf(path, sizeof path, "%s%.*s", prefix, VIEW_ARG(p->key));
+                if (!json_get(p, "properties"))
+                        assert_documented(text, path, p);
+                (void)snprintf(path, sizeof path, "%s%.*s%s.", prefix, VIEW_ARG(p->key), items ? "[]" : "");
+                assert_all_documented(text, path, items ? items : p);
+        }
+}
+
+static void test_every_key_is_documented_with_its_bounds(void **state) {
+        _cleanup_(closep) int dir_fd = open_shipped();
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(0);
+        char path[4096];
+
+        (void)snprintf(path, sizeof path, "%s/docs/components/configuration.md",
+                       secure_getenv("SECAI_SOURCE"));
+        assert_int_equal(read_file(path, (size_t)1 << 20, &text), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(shipped); i++) {
+                _cleanup_(buf_donep) struct buf schema = BUF_INIT(0);
+                struct json_document *doc = NULL;
+
+                (void)snprintf(path, sizeof path, "schema/%s.schema.json", shipped[i].schema);
+                assert_int_equal(read_file_beneath(dir_fd, path, (size_t)1 << 20, &schema), 0);
+                assert_int_equal(json_parse(buf_view(&schema), NULL, &doc, NULL), 0);
+                assert_all_documented(buf_view(&text), "", json_root(doc));
+                json_document_free(doc);
+        }
+}
+
 struct walk {
         int dir_fd;
         struct json_document *doc;
@@ -333,6 +386,7 @@ int main(void) {
                 cmocka_unit_test(test_json_bodies_can_be_checked_too),
                 cmocka_unit_test(test_unknown_or_wrong_schema_words_are_start_failures),
                 cmocka_unit_test(test_schema_words_decide),
+                cmocka_unit_test(test_every_key_is_documented_with_its_bounds),
         };
 
         return cmocka_run_group_tests_name("config", tests, NULL, NULL);

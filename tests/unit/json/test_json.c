@@ -236,6 +236,14 @@ static void test_every_position_of_a_string_scan_is_right(void **state) {
         }
 }
 
+static void test_the_name_that_stands_twice_is_named_and_escaped(void **state) {
+        struct fault fault = FAULT_NONE;
+        struct json_document *doc = NULL;
+
+        assert_int_equal(json_parse(VIEW("{\"a\\u001b\":1,\"a\\u001b\":2}"), NULL, &doc, &fault), -EBADMSG);
+        assert_string_equal(fault.text, "the name \"a\\x1b\" stands twice in one object");
+}
+
 static void test_type_names(void **state) {
         assert_string_equal(json_type_name(JSON_OBJECT), "object");
         assert_string_equal(json_type_name(JSON_BOOL), "boolean");
@@ -473,6 +481,7 @@ int main(void) {
                 cmocka_unit_test(test_reuse_forgets_the_last_tree),
                 cmocka_unit_test(test_reuse_takes_each_limit_anew),
                 cmocka_unit_test(test_every_position_of_a_string_scan_is_right),
+                cmocka_unit_test(test_the_name_that_stands_twice_is_named_and_escaped),
                 cmocka_unit_test(test_type_names),
                 cmocka_unit_test(test_parse_survives_every_failed_allocation),
                 cmocka_unit_test(test_writer_places_commas),
