@@ -1,4 +1,4 @@
-/* limits: every cap of the format readers, named. Each has a test at the limit and one past it. */
+/* limits: every cap of the format readers, named. */
 #pragma once
 
 #include <stdint.h>

@@ -483,21 +483,10 @@ static void take_data(struct safetensors *s, struct view bytes) {
         }
 }
 
-static void check_pickle(struct safetensors *s, struct view bytes) {
-        if (s->pickle.state != PICKLE_WALKING)
-                return;
-        pickle_feed(&s->pickle, bytes);
-        if (s->pickle.state == PICKLE_IMPORTS)
-                report_put(s->report, RULE_ST_PICKLE, 0, VIEW_NULL,
-                           "The first bytes are also a Python pickle that imports \"%s\"; loading it as one "
-                           "would run code.",
-                           report_quote(view_of(s->pickle.name)).text);
-}
-
 int safetensors_feed(struct safetensors *s, struct view bytes) {
         int r = 0;
 
-        check_pickle(s, bytes);
+        pickle_feed(&s->pickle, bytes);
         while (r >= 0 && bytes.n > 0 && s->phase < PHASE_DATA) {
                 if (s->phase == PHASE_LENGTH)
                         take_length(s, &bytes);
@@ -514,4 +503,9 @@ int safetensors_feed(struct safetensors *s, struct view bytes) {
 void safetensors_finish(struct safetensors *s) {
         if (s->phase < PHASE_DATA)
                 report_put(s->report, RULE_ST_LENGTH, s->at, VIEW_NULL, "The file ends inside its header.");
+        if (s->pickle.state == PICKLE_IMPORTS)
+                report_put(s->report, RULE_ST_PICKLE, 0, VIEW_NULL,
+                           "The first bytes are also a Python pickle that imports \"%s\"; loading it as one "
+                           "would run code.",
+                           report_quote(view_of(s->pickle.name)).text);
 }

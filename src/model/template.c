@@ -3,7 +3,7 @@
 #include "base/text.h"
 #include "model/limits.h"
 #include "model/template_lexer.h"
-#include "model/template_rules.h"
+#include "model/template_value.h"
 
 /* A recursive descent over Jinja's grammar (jinja2/parser.py). Nothing is evaluated but the putting together of
  * constant texts. Expressions yield what is known about their value; a text that was put together must not become the
@@ -14,30 +14,9 @@
 #define EDGES_MAX   4096u
 #define TRACE_MAX   2048u
 #define USES_MAX    1024u
-#define FOLD_MAX    96u
-#define ITEM_END    '\x1f' /* between the items of a folded list */
-#define TELLING_MIN 16u    /* bytes of text that say something */
+#define TELLING_MIN 16u /* bytes of text that say something */
 
-enum value_kind {
-        VALUE_OTHER,  /* data: messages, tools and what is taken from them */
-        VALUE_NUMBER, /* also truth values */
-        VALUE_TEXT,   /* a constant text, in `text` */
-        VALUE_LIST,   /* constant texts, joined by ITEM_END */
-        VALUE_BUILT   /* a text put together from pieces, or something that holds one */
-};
-
-struct value {
-        enum value_kind kind;
-        bool literal;     /* VALUE_TEXT as it is written */
-        bool content;     /* comes from what somebody wrote in a message */
-        bool is_variable; /* a bare name: what a call may call */
-        bool is_loop;     /* the variable `loop` */
-        int name;         /* last name of a chain such as ns.index, or -1 */
-        size_t n;
-        char text[FOLD_MAX];
-};
-
-enum { NAME_DEFINED = 1, NAME_MACRO = 2, NAME_BUILT = 4, NAME_PARAMETER = 8 };
+enum { NAME_DEFINED = 1, NAME_MACRO = 2, NAME_BUILT = 4 };
 
 struct name {
         struct view text;
@@ -209,17 +188,11 @@ static void add_edge(struct parser *p, int to, int from) {
         p->edges[p->edges_n++].from = (uint16_t)from;
 }
 
-/* Might be, or hold, a text that was put together, that somebody sent, or that begins like an internal name. */
-static bool is_built(const struct value *v) {
-        return v->kind == VALUE_BUILT || v->content ||
-               (v->kind == VALUE_TEXT && (!v->literal || (v->n > 0 && v->text[0] == '_')));
-}
-
 /* `to` may now hold `v`, which was computed from the names traced since `mark`. */
 static void assign(struct parser *p, int to, const struct value *v, size_t mark) {
         if (v->kind == VALUE_NUMBER)
                 return;
-        if (is_built(v))
+        if (value_is_built(v))
                 p->names[to].flags |= NAME_BUILT;
         for (size_t i = mark; i < p->trace_n; i++)
                 add_edge(p, to, p->trace[i]);
@@ -254,177 +227,55 @@ static void check_field(struct parser *p, struct view field, size_t at) {
 
 /* ---- constant texts ---- */
 
-static bool is_letter(char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* __x anywhere, or a whole word that begins with an underscore. */
-static bool text_is_internal(struct view v) {
-        size_t i = 0;
-
-        for (size_t k = 0; k + 2 < v.n; k++)
-                if (v.p[k] == '_' && v.p[k + 1] == '_' && is_letter(v.p[k + 2]))
-                        return true;
-        while (i < v.n && v.p[i] == '_')
-                i++;
-        if (i == 0 || i == v.n)
-                return false;
-        while (i < v.n && (is_letter(v.p[i]) || v.p[i] == '_'))
-                i++;
-        return i == v.n;
-}
-
-static void set_other(struct value *v, enum value_kind kind) {
-        v->kind = kind;
-        v->literal = v->content = v->is_variable = v->is_loop = false;
-        v->name = -1;
-        v->n = 0;
-}
-
-/* The result of folding, or "built" when it doesn't fit. */
-static void set_folded(struct parser *p, struct value *v, struct view a, struct view b, size_t at) {
-        char text[FOLD_MAX];
-
-        if (a.n + b.n > sizeof text) {
-                set_other(v, VALUE_BUILT);
-                return;
-        }
-        memcpy(text, a.p, a.n); /* `a` may lie in *v */
-        memcpy(text + a.n, b.p, b.n);
-        set_other(v, VALUE_TEXT);
-        v->n = a.n + b.n;
-        memcpy(v->text, text, v->n);
-        if (text_is_internal((struct view){v->text, v->n}))
+/* After a text was put together: is it one that nobody writes in one piece? */
+static void check_folded(struct parser *p, const struct value *v, size_t at) {
+        if (value_is_text(v) && !v->literal && value_names_internals(value_text(v)))
                 note(p, RULE_TEMPLATE_BUILT, at, "pieces are put together to an internal name",
-                     (struct view){v->text, v->n});
-}
-
-static struct view text_of(const struct value *v) {
-        return (struct view){v->text, v->n};
-}
-
-static bool is_text(const struct value *v) {
-        return v->kind == VALUE_TEXT;
+                     value_text(v));
 }
 
 static void take_literal(struct parser *p, struct value *v) {
         size_t at = p->token.at;
 
-        set_other(v, VALUE_TEXT);
+        value_set(v, VALUE_TEXT);
         v->literal = true;
         if (p->conditional > 0 && p->token.text.n >= TELLING_MIN)
                 note(p, RULE_TEMPLATE_CONDITIONAL, at, "this text depends on what a message says",
                      p->token.text);
         if (!template_text_decode(p->token.text, v->text, sizeof v->text, &v->n)) {
-                set_other(v, VALUE_BUILT); /* too long for a name, or hidden */
+                value_set(v, VALUE_BUILT); /* too long for a name, or hidden */
                 if (view_find(p->token.text, VIEW("\\N")) != SIZE_MAX)
                         note(p, RULE_TEMPLATE_BUILT, at, "a character is hidden in an escape", p->token.text);
         }
-        if (text_is_internal(p->token.text) || text_is_internal(text_of(v)))
+        if (value_names_internals(p->token.text) || value_names_internals(value_text(v)))
                 note(p, RULE_TEMPLATE_UNDERSCORE, at, "a text is an internal name", p->token.text);
         advance(p);
         while (p->token.kind == TOKEN_TEXT) { /* neighbours are one text */
                 struct value next;
                 struct view piece = p->token.text;
 
-                set_other(&next, VALUE_TEXT);
-                if (is_text(v) && template_text_decode(piece, next.text, sizeof next.text, &next.n))
-                        set_folded(p, v, text_of(v), text_of(&next), at);
+                value_set(&next, VALUE_TEXT);
+                if (value_is_text(v) && template_text_decode(piece, next.text, sizeof next.text, &next.n))
+                        value_concatenate(v, &next, false);
                 else
-                        set_other(v, VALUE_BUILT);
+                        value_set(v, VALUE_BUILT);
+                check_folded(p, v, at);
                 advance(p);
         }
 }
 
-/* a ~ b and a + b */
-static void concatenate(struct parser *p, struct value *a, const struct value *b, bool plus, size_t at) {
-        if (is_text(a) && is_text(b))
-                set_folded(p, a, text_of(a), text_of(b), at);
-        else if (plus && (a->kind == VALUE_NUMBER || b->kind == VALUE_NUMBER) && !is_text(a) && !is_text(b))
-                set_other(a, VALUE_NUMBER); /* a number can't be added to a text */
-        else if (plus && a->kind == VALUE_LIST && b->kind == VALUE_LIST && a->n + b->n + 1 <= FOLD_MAX) {
-                a->text[a->n++] = ITEM_END;
-                memcpy(a->text + a->n, b->text, b->n);
-                a->n += b->n;
-        } else
-                set_other(a, VALUE_BUILT);
-}
-
-static void reverse_text(struct parser *p, struct value *v, size_t at) {
-        char text[FOLD_MAX];
-        size_t n = v->n;
-
-        for (size_t i = 0; i < n; i++)
-                text[i] = v->text[n - 1 - i];
-        set_folded(p, v, (struct view){text, n}, VIEW(""), at);
-}
-
-/* [a, b]|join(separator) */
-static void join_list(struct parser *p, struct value *list, struct view separator, size_t at) {
-        char text[FOLD_MAX];
-        size_t n = 0;
-
-        for (size_t i = 0; i < list->n; i++) {
-                struct view piece = list->text[i] == ITEM_END ? separator : (struct view){&list->text[i], 1};
-
-                if (n + piece.n > sizeof text) {
-                        set_other(list, VALUE_BUILT);
-                        return;
-                }
-                memcpy(text + n, piece.p, piece.n);
-                n += piece.n;
-        }
-        set_folded(p, list, (struct view){text, n}, VIEW(""), at);
-}
-
-static void replace_text(struct parser *p, struct value *v, struct view from, struct view to, size_t at) {
-        char text[FOLD_MAX];
-        size_t n = 0;
-
-        for (size_t i = 0; i < v->n;) {
-                bool hit = from.n > 0 && view_starts(view_sub(text_of(v), i, SIZE_MAX), from);
-                struct view piece = hit ? to : (struct view){&v->text[i], 1};
-
-                if (n + piece.n > sizeof text) {
-                        set_other(v, VALUE_BUILT);
-                        return;
-                }
-                memcpy(text + n, piece.p, piece.n);
-                n += piece.n;
-                i += hit ? from.n : 1;
-        }
-        set_folded(p, v, (struct view){text, n}, VIEW(""), at);
-}
-
 /* ---- expressions ---- */
-
-/* Adds an item to a list that is being read. */
-static void add_item(struct value *list, const struct value *item, bool first) {
-        if (list->kind == VALUE_BUILT || list->kind == VALUE_OTHER) {
-                if (is_built(item))
-                        list->kind = VALUE_BUILT;
-                return;
-        }
-        if (is_text(item) && !is_built(item) && list->n + item->n + 1 <= FOLD_MAX &&
-            !memchr(item->text, ITEM_END, item->n)) {
-                if (!first)
-                        list->text[list->n++] = ITEM_END;
-                memcpy(list->text + list->n, item->text, item->n);
-                list->n += item->n;
-        } else
-                set_other(list, is_built(item) || is_text(item) ? VALUE_BUILT : VALUE_OTHER);
-}
 
 /* Items up to the closing bracket, which is consumed. One item in round brackets without a comma is itself. */
 static void parse_items(struct parser *p, const char *close, struct value *ret) {
         struct value list, item;
         bool first = true, comma = false;
 
-        set_other(&list, VALUE_LIST);
-        set_other(&item, VALUE_OTHER);
+        value_set(&list, VALUE_LIST);
+        value_set(&item, VALUE_OTHER);
         while (!p->failed && !at_operator(p, close)) {
                 parse_expression(p, &item);
-                add_item(&list, &item, first);
+                value_add_item(&list, &item, first);
                 first = false;
                 comma = accept_operator(p, ",");
                 if (!comma)
@@ -446,18 +297,18 @@ static void parse_dict(struct parser *p, struct value *ret) {
                 parse_expression(p, &key);
                 expect_operator(p, ":");
                 parse_expression(p, &value);
-                if (is_text(&key) && key.literal && token.kind == TOKEN_TEXT) {
+                if (value_is_text(&key) && key.literal && token.kind == TOKEN_TEXT) {
                         int name = intern(p, token.text);
 
                         p->names[name].flags |= NAME_DEFINED;
                         assign(p, name, &value, mark);
                 }
-                built |= is_built(&value);
+                built |= value_is_built(&value);
                 if (!accept_operator(p, ","))
                         break;
         }
         expect_operator(p, "}");
-        set_other(ret, built ? VALUE_BUILT : VALUE_OTHER);
+        value_set(ret, built ? VALUE_BUILT : VALUE_OTHER);
 }
 
 static bool is_reserved(struct view word) {
@@ -482,7 +333,7 @@ static void parse_name(struct parser *p, struct value *ret) {
         struct view name = p->token.text;
         size_t at = p->token.at;
 
-        set_other(ret, is_constant(name) ? VALUE_NUMBER : VALUE_OTHER);
+        value_set(ret, is_constant(name) ? VALUE_NUMBER : VALUE_OTHER);
         if (is_reserved(name)) {
                 syntax(p, "a value was expected");
                 return;
@@ -501,7 +352,7 @@ static void parse_name(struct parser *p, struct value *ret) {
 }
 
 static void parse_primary(struct parser *p, struct value *ret) {
-        set_other(ret, VALUE_NUMBER);
+        value_set(ret, VALUE_NUMBER);
         switch (p->token.kind) {
         case TOKEN_TEXT:
                 take_literal(p, ret);
@@ -552,7 +403,7 @@ static bool parse_named_argument(struct parser *p, struct arguments *a) {
         parse_expression(p, &v);
         assign(p, name, &v, mark);
         add_edge(p, name, p->arguments);
-        a->built |= is_built(&v);
+        a->built |= value_is_built(&v);
         return true;
 }
 
@@ -562,12 +413,12 @@ static void parse_arguments(struct parser *p, struct arguments *ret) {
 
         ret->positional = 0;
         ret->built = false;
-        set_other(&ret->first, VALUE_OTHER);
-        set_other(&ret->second, VALUE_OTHER);
+        value_set(&ret->first, VALUE_OTHER);
+        value_set(&ret->second, VALUE_OTHER);
         while (!p->failed && !at_operator(p, ")")) {
                 if (!parse_named_argument(p, ret)) {
                         parse_expression(p, &v);
-                        ret->built |= is_built(&v);
+                        ret->built |= value_is_built(&v);
                         if (ret->positional == 0)
                                 ret->first = v;
                         else if (ret->positional == 1)
@@ -593,14 +444,14 @@ static void parse_call(struct parser *p, struct value *v, size_t at) {
         if (!v->is_variable) {
                 note(p, RULE_TEMPLATE_NAME, at, "something is called that is no function of the template",
                      VIEW_NULL);
-                set_other(v, VALUE_BUILT);
+                value_set(v, VALUE_BUILT);
                 return;
         }
         name = p->names[v->name].text;
         if (template_function_is_allowed(name)) {
                 bool text = view_eq_str(name, "strftime_now");
 
-                set_other(v, text || a.built ? VALUE_BUILT : VALUE_OTHER);
+                value_set(v, text || a.built ? VALUE_BUILT : VALUE_OTHER);
                 return;
         }
         add_use(p, &p->calls, v->name, at);
@@ -608,58 +459,37 @@ static void parse_call(struct parser *p, struct value *v, size_t at) {
                 p->names[p->arguments].flags |= NAME_BUILT;
         for (size_t i = mark; i < p->trace_n; i++)
                 add_edge(p, p->arguments, p->trace[i]);
-        set_other(v, VALUE_BUILT);
-}
-
-static void apply_result(struct value *v, enum template_result result, bool built) {
-        bool content = v->content;
-        enum value_kind kind = v->kind;
-        int name = v->name;
-
-        switch (result) {
-        case RESULT_NUMBER:
-                set_other(v, VALUE_NUMBER);
-                return;
-        case RESULT_BUILT:
-                set_other(v, VALUE_BUILT);
-                return;
-        case RESULT_SAME:
-        case RESULT_OTHER:
-                break;
-        }
-        if (kind == VALUE_TEXT || kind == VALUE_LIST)
-                kind = VALUE_BUILT;
-        if (kind == VALUE_NUMBER)
-                kind = VALUE_OTHER;
-        set_other(v, built ? VALUE_BUILT : kind);
-        v->content = content;
-        v->name = name;
+        value_set(v, VALUE_BUILT);
 }
 
 /* What putting texts together gives when all of them are constant; false when it is not known. */
-static bool fold(struct parser *p, struct value *v, const char *what, const struct arguments *a, bool method,
-                 size_t at) {
-        if (strcmp(what, "join") == 0 && !method && v->kind == VALUE_LIST &&
-            (a->positional == 0 || is_text(&a->first))) {
-                join_list(p, v, a->positional == 0 ? VIEW("") : text_of(&a->first), at);
-                return true;
-        }
-        if (strcmp(what, "join") == 0 && method && is_text(v) && a->first.kind == VALUE_LIST) {
-                struct value list = a->first;
+static bool fold(struct value *v, const char *what, const struct arguments *a, bool method) {
+        const struct value *first = &a->first, *second = &a->second;
 
-                join_list(p, &list, text_of(v), at);
+        if (strcmp(what, "join") == 0 && method && value_is_text(v) && first->kind == VALUE_LIST) {
+                struct value list = *first;
+
+                value_join(&list, value_text(v));
                 *v = list;
-                return true;
-        }
-        if (strcmp(what, "replace") == 0 && is_text(v) && is_text(&a->first) && is_text(&a->second)) {
-                replace_text(p, v, text_of(&a->first), text_of(&a->second), at);
-                return true;
-        }
-        if (strcmp(what, "reverse") == 0 && is_text(v)) {
-                reverse_text(p, v, at);
-                return true;
-        }
-        return false;
+        } else if (strcmp(what, "join") == 0 && !method && v->kind == VALUE_LIST &&
+                   (a->positional == 0 || value_is_text(first)))
+                value_join(v, a->positional == 0 ? VIEW("") : value_text(first));
+        else if (strcmp(what, "replace") == 0 && value_is_text(v) && value_is_text(first) &&
+                 value_is_text(second))
+                value_replace(v, value_text(first), value_text(second));
+        else if (strcmp(what, "reverse") == 0 && value_is_text(v))
+                value_reverse(v);
+        else
+                return false;
+        return true;
+}
+
+static void apply(struct parser *p, struct value *v, const struct template_filter *f,
+                  const struct arguments *a, bool method, size_t at) {
+        if (fold(v, f->name, a, method))
+                check_folded(p, v, at);
+        else
+                value_apply(v, f->result, a->built);
 }
 
 /* Something that somebody wrote in a message, or a variable that is named like it. */
@@ -682,14 +512,13 @@ static void parse_method(struct parser *p, struct value *v, struct view name, si
         else if (!m || a.positional > m->arguments)
                 note(p, RULE_TEMPLATE_NAME, at, "a method that is not on the list", name);
         if (!m) {
-                set_other(v, VALUE_BUILT);
+                value_set(v, VALUE_BUILT);
                 return;
         }
-        p->content_tests += m->result == RESULT_NUMBER && is_said(p, v) && is_text(&a.first);
+        p->content_tests += m->result == RESULT_NUMBER && is_said(p, v) && value_is_text(&a.first);
         if (view_eq_str(name, "append") && owner >= 0)
                 assign(p, owner, a.built ? &(struct value){.kind = VALUE_BUILT} : &a.first, mark);
-        if (!fold(p, v, m->name, &a, true, at))
-                apply_result(v, m->result, a.built);
+        apply(p, v, m, &a, true, at);
 }
 
 static void parse_field(struct parser *p, struct value *v) {
@@ -699,7 +528,7 @@ static void parse_field(struct parser *p, struct value *v) {
 
         if (p->token.kind == TOKEN_INTEGER) {
                 advance(p);
-                set_other(v, is_built(v) ? VALUE_BUILT : VALUE_OTHER);
+                value_set(v, value_is_built(v) ? VALUE_BUILT : VALUE_OTHER);
                 return;
         }
         if (p->token.kind != TOKEN_NAME) {
@@ -713,7 +542,7 @@ static void parse_field(struct parser *p, struct value *v) {
         }
         number = v->is_loop && template_field_is_number(name);
         check_field(p, name, at);
-        set_other(v, number ? VALUE_NUMBER : is_built(v) ? VALUE_BUILT : VALUE_OTHER);
+        value_set(v, number ? VALUE_NUMBER : value_is_built(v) ? VALUE_BUILT : VALUE_OTHER);
         v->content = template_field_is_content(name);
         v->name = intern(p, name);
         if (!number)
@@ -724,31 +553,37 @@ static void parse_field(struct parser *p, struct value *v) {
 static void check_key(struct parser *p, const struct value *key, size_t mark, size_t at) {
         if (key->kind == VALUE_NUMBER)
                 return;
-        if (is_text(key) && key->literal)
+        if (value_is_text(key) && key->literal)
                 return; /* as a member's name, where it is read */
-        if (is_built(key) || key->kind == VALUE_LIST) {
-                note(p, RULE_TEMPLATE_BUILT, at, "a member's name is put together from pieces", text_of(key));
+        if (value_is_built(key) || key->kind == VALUE_LIST) {
+                note(p, RULE_TEMPLATE_BUILT, at, "a member's name is put together from pieces",
+                     value_text(key));
                 return;
         }
         for (size_t i = mark; i < p->trace_n; i++)
                 add_use(p, &p->keys, p->trace[i], at);
 }
 
-/* The parts of a slice behind its first colon. */
+/* The parts of a slice behind its start. A step may turn a text round, also one in a variable. */
 static void parse_slice(struct parser *p, struct value *v, size_t at) {
         struct value part;
-        bool backward = false;
+        unsigned colons = 0;
+        bool turned = false;
 
-        while (accept_operator(p, ":"))
-                if (!at_operator(p, ":") && !at_operator(p, "]")) {
-                        backward = at_operator(p, "-");
-                        parse_expression(p, &part);
-                }
+        while (accept_operator(p, ":")) {
+                colons++;
+                if (at_operator(p, ":") || at_operator(p, "]"))
+                        continue;
+                turned = colons == 2 && p->token.kind != TOKEN_INTEGER;
+                parse_expression(p, &part);
+        }
         expect_operator(p, "]");
-        if (is_text(v) && backward)
-                reverse_text(p, v, at);
-        if (is_text(v) || v->kind == VALUE_LIST)
-                set_other(v, VALUE_BUILT);
+        if (value_is_text(v) && turned) {
+                value_reverse(v);
+                check_folded(p, v, at);
+        }
+        if (turned || value_is_text(v) || v->kind == VALUE_LIST)
+                value_set(v, VALUE_BUILT);
 }
 
 static void parse_subscript(struct parser *p, struct value *v) {
@@ -764,9 +599,9 @@ static void parse_subscript(struct parser *p, struct value *v) {
                 if (!at_operator(p, ":")) {
                         expect_operator(p, "]");
                         check_key(p, &key, mark, at);
-                        set_other(v, is_built(v) || is_text(v) ? VALUE_BUILT : VALUE_OTHER);
+                        value_set(v, value_is_built(v) || value_is_text(v) ? VALUE_BUILT : VALUE_OTHER);
                         v->content = content;
-                        if (is_text(&key) && key.literal && !p->failed) {
+                        if (value_is_text(&key) && key.literal && !p->failed) {
                                 check_field(p, token.text, token.at);
                                 v->content = template_field_is_content(token.text);
                                 v->name = intern(p, token.text);
@@ -793,9 +628,9 @@ static void parse_postfix(struct parser *p, struct value *v) {
 
 /* selectattr("function.name", …): every part is a member's name. */
 static void check_path(struct parser *p, const struct value *v, size_t at) {
-        struct view path = text_of(v), part;
+        struct view path = value_text(v), part;
 
-        if (!is_text(v) || !v->literal) {
+        if (!value_is_text(v) || !v->literal) {
                 note(p, RULE_TEMPLATE_BUILT, at, "a member's name is put together from pieces", VIEW_NULL);
                 return;
         }
@@ -818,11 +653,12 @@ static void check_indirect(struct parser *p, struct view filter, const struct ar
                 check_path(p, &a->first, at);
         if (a->positional < (by_member ? 2u : 1u)) /* plain truth, or named arguments, which were checked */
                 return;
-        if (!is_text(name) || !name->literal)
+        if (!value_is_text(name) || !name->literal)
                 note(p, RULE_TEMPLATE_BUILT, at, "a filter's name is put together from pieces", VIEW_NULL);
-        else if (by_filter ? !template_filter_find(text_of(name)) || view_eq_str(text_of(name), "map")
-                           : !template_test_is_allowed(text_of(name)))
-                note(p, RULE_TEMPLATE_FILTER, at, "a filter or test that is not on the list", text_of(name));
+        else if (by_filter ? !template_filter_find(value_text(name)) || view_eq_str(value_text(name), "map")
+                           : !template_test_is_allowed(value_text(name)))
+                note(p, RULE_TEMPLATE_FILTER, at, "a filter or test that is not on the list",
+                     value_text(name));
 }
 
 static void parse_filter(struct parser *p, struct value *v) {
@@ -842,14 +678,13 @@ static void parse_filter(struct parser *p, struct value *v) {
                 return;
         if (at_operator(p, ".") || !f || a.positional > f->arguments) {
                 note(p, RULE_TEMPLATE_FILTER, at, "a filter that is not on the list", name);
-                set_other(v, VALUE_BUILT);
+                value_set(v, VALUE_BUILT);
                 if (at_operator(p, "."))
                         syntax(p, "a filter's name has a dot");
                 return;
         }
         check_indirect(p, name, &a, at);
-        if (!fold(p, v, f->name, &a, false, at))
-                apply_result(v, f->result, a.built);
+        apply(p, v, f, &a, false, at);
 }
 
 /* An argument without brackets may follow: "is divisibleby 2". */
@@ -884,16 +719,16 @@ static void parse_test(struct parser *p, struct value *v) {
                 parse_primary(p, &argument);
                 parse_postfix(p, &argument);
         }
-        set_other(v, VALUE_NUMBER);
+        value_set(v, VALUE_NUMBER);
 }
 
 static void parse_unary(struct parser *p, struct value *ret) {
-        set_other(ret, VALUE_OTHER); /* also when the depth ends the reading here */
+        value_set(ret, VALUE_OTHER); /* also when the depth ends the reading here */
         if (!enter(p))
                 return;
         if (accept_operator(p, "-") || accept_operator(p, "+")) {
                 parse_unary(p, ret);
-                set_other(ret, VALUE_NUMBER);
+                value_set(ret, VALUE_NUMBER);
         } else {
                 parse_primary(p, ret);
                 parse_postfix(p, ret);
@@ -904,7 +739,7 @@ static void parse_unary(struct parser *p, struct value *ret) {
                 else if (accept_word(p, "is"))
                         parse_test(p, ret);
                 else if (at_operator(p, "(")) {
-                        set_other(ret, VALUE_BUILT);
+                        value_set(ret, VALUE_BUILT);
                         parse_call(p, ret, p->token.at);
                 } else
                         break;
@@ -948,41 +783,30 @@ static enum level level_of(const struct parser *p) {
         return (enum level)0;
 }
 
-/* The value of "a or b", "a if c else b": either of them. */
-static void either(struct value *a, const struct value *b) {
-        bool content = a->content || b->content;
-
-        if (a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER)
-                return;
-        if (is_built(a) || is_built(b))
-                set_other(a, VALUE_BUILT);
-        else
-                set_other(a, VALUE_OTHER);
-        a->content = content;
-}
-
 static void multiply(struct parser *p, struct value *a, const struct value *b, char op, size_t at) {
         bool numbers = a->kind == VALUE_NUMBER && b->kind == VALUE_NUMBER;
 
-        if (op == '%' && (is_text(a) || a->kind == VALUE_BUILT))
+        if (op == '%' && (value_is_text(a) || a->kind == VALUE_BUILT))
                 note(p, RULE_TEMPLATE_BUILT, at, "a text is formatted with %", VIEW_NULL);
         if (op == '*' || op == '%') /* these also repeat and format texts */
-                set_other(a, numbers ? VALUE_NUMBER : VALUE_BUILT);
+                value_set(a, numbers ? VALUE_NUMBER : VALUE_BUILT);
         else
-                set_other(a, VALUE_NUMBER);
+                value_set(a, VALUE_NUMBER);
 }
 
 static void combine(struct parser *p, struct value *a, const struct value *b, char op, enum level level,
                     size_t at) {
         if (level == LEVEL_OR || level == LEVEL_AND)
-                either(a, b);
-        else if (op == '~' || op == '+')
-                concatenate(p, a, b, op == '+', at);
-        else if (level == LEVEL_PRODUCT)
+                value_either(a, b);
+        else if (op == '~' || op == '+') {
+                value_concatenate(a, b, op == '+');
+                check_folded(p, a, at);
+        } else if (level == LEVEL_PRODUCT)
                 multiply(p, a, b, op, at);
         else {
-                p->content_tests += (is_said(p, a) && is_text(b)) || (is_text(a) && is_said(p, b));
-                set_other(a, VALUE_NUMBER);
+                p->content_tests += (is_said(p, a) && value_is_text(b)) ||
+                                    (value_is_text(a) && is_said(p, b));
+                value_set(a, VALUE_NUMBER);
         }
 }
 
@@ -992,7 +816,7 @@ static void parse_binary(struct parser *p, enum level least, struct value *ret) 
                 if (enter(p))
                         parse_binary(p, LEVEL_NOT, ret);
                 leave(p);
-                set_other(ret, VALUE_NUMBER);
+                value_set(ret, VALUE_NUMBER);
         } else
                 parse_unary(p, ret);
         for (enum level level = level_of(p); !p->failed && level >= least && level > 0; level = level_of(p)) {
@@ -1012,7 +836,7 @@ static void parse_binary(struct parser *p, enum level least, struct value *ret) 
 
 /* Everything but "a if b else c". */
 static void parse_condition(struct parser *p, struct value *ret) {
-        set_other(ret, VALUE_OTHER);
+        value_set(ret, VALUE_OTHER);
         if (enter(p))
                 parse_binary(p, LEVEL_OR, ret);
         leave(p);
@@ -1024,13 +848,13 @@ static void parse_expression(struct parser *p, struct value *ret) {
         parse_condition(p, ret);
         while (!p->failed && accept_word(p, "if")) {
                 parse_condition(p, &condition);
-                set_other(&other, VALUE_NUMBER);
+                value_set(&other, VALUE_NUMBER);
                 if (accept_word(p, "else")) {
                         if (enter(p))
                                 parse_expression(p, &other);
                         leave(p);
                 }
-                either(ret, &other);
+                value_either(ret, &other);
         }
 }
 
@@ -1042,7 +866,7 @@ static void parse_tuple(struct parser *p, struct value *ret) {
         while (accept_operator(p, ",") && p->token.kind != TOKEN_BLOCK_END &&
                p->token.kind != TOKEN_OUTPUT_END) {
                 parse_expression(p, &more);
-                set_other(ret, is_built(ret) || is_built(&more) ? VALUE_BUILT : VALUE_OTHER);
+                value_set(ret, value_is_built(ret) || value_is_built(&more) ? VALUE_BUILT : VALUE_OTHER);
         }
 }
 
@@ -1104,10 +928,10 @@ static void parse_for(struct parser *p) {
                 struct value more;
 
                 parse_condition(p, &more);
-                either(&v, &more);
+                value_either(&v, &more);
         }
         if (v.kind == VALUE_NUMBER)
-                set_other(&v, VALUE_OTHER);
+                value_set(&v, VALUE_OTHER);
         for (size_t i = 0; i < n && !p->failed; i++)
                 assign(p, targets[i], &v, mark);
         if (accept_word(p, "if"))
@@ -1158,7 +982,7 @@ static void parse_set(struct parser *p) {
                 parse_tuple(p, &v);
                 expect_block_end(p);
         } else { /* {% set x %}…{% endset %} */
-                set_other(&v, VALUE_BUILT);
+                value_set(&v, VALUE_BUILT);
                 while (accept_operator(p, "|"))
                         parse_filter(p, &v);
                 expect_block_end(p);
@@ -1166,7 +990,7 @@ static void parse_set(struct parser *p) {
                 if (!accept_word(p, "endset") && !p->failed)
                         syntax(p, "endset was expected");
                 expect_block_end(p);
-                set_other(&v, VALUE_BUILT);
+                value_set(&v, VALUE_BUILT);
         }
         for (size_t i = 0; i < n && !p->failed; i++)
                 assign(p, targets[i], &v, mark);

@@ -262,6 +262,45 @@ static void alignments_up_to_the_limit_pass(void **state) {
         }
 }
 
+static void tokens_up_to_the_length_limit_pass(void **state) {
+        for (unsigned extra = 0; extra < 2; extra++) {
+                _cleanup_(buf_donep) struct buf b = BUF_INIT(FILE_MAX);
+                size_t n = GGUF_TOKEN_MAX + extra;
+
+                head(&b, 0, 1);
+                assert_int_equal(modelgen_put_text(&b, VIEW("tokenizer.ggml.tokens")), 0);
+                assert_int_equal(modelgen_put(&b, 9, 4), 0);
+                assert_int_equal(modelgen_put(&b, 8, 4), 0);
+                assert_int_equal(modelgen_put(&b, 1, 8), 0);
+                assert_int_equal(modelgen_put(&b, n, 8), 0);
+                for (size_t i = 0; i < n; i++)
+                        assert_int_equal(buf_append_char(&b, '\xff'), 0);
+                if (extra)
+                        expect_rule(buf_view(&b), "GGUF-G16");
+                else
+                        expect_pass(buf_view(&b), "x.gguf");
+        }
+}
+
+static void vocabularies_up_to_the_limit_pass(void **state) {
+        for (unsigned extra = 0; extra < 2; extra++) {
+                _cleanup_(buf_donep) struct buf b = BUF_INIT(FILE_MAX);
+                uint64_t n = GGUF_VOCABULARY_MAX + extra;
+
+                head(&b, 0, 1);
+                assert_int_equal(modelgen_put_text(&b, VIEW("tokenizer.ggml.tokens")), 0);
+                assert_int_equal(modelgen_put(&b, 9, 4), 0);
+                assert_int_equal(modelgen_put(&b, 8, 4), 0);
+                assert_int_equal(modelgen_put(&b, n, 8), 0);
+                for (uint64_t i = 0; i < n; i++)
+                        assert_int_equal(modelgen_put(&b, 0, 8), 0);
+                if (extra)
+                        expect_rule(buf_view(&b), "GGUF-G16");
+                else
+                        expect_pass(buf_view(&b), "x.gguf");
+        }
+}
+
 static void token_types_before_tokens_are_checked_too(void **state) {
         for (unsigned bad = 0; bad < 2; bad++) {
                 _cleanup_(buf_donep) struct buf b = BUF_INIT(FILE_MAX);
@@ -375,6 +414,8 @@ int main(void) {
                 cmocka_unit_test(templates_up_to_the_limit_pass),
                 cmocka_unit_test(a_hostile_template_is_found_behind_a_megabyte_of_text),
                 cmocka_unit_test(alignments_up_to_the_limit_pass),
+                cmocka_unit_test(tokens_up_to_the_length_limit_pass),
+                cmocka_unit_test(vocabularies_up_to_the_limit_pass),
                 cmocka_unit_test(token_types_before_tokens_are_checked_too),
                 cmocka_unit_test(a_name_that_lies_is_refused),
                 cmocka_unit_test(non_finite_weights_name_tensor_and_place),

@@ -81,7 +81,7 @@ static void hostile_templates_are_refused_by_their_rule(void **state) {
 
 /* Wherever a template is cut, it is judged without harm; behind an open brace it is refused. */
 static void cut(const char *name, struct view text) {
-        for (size_t n = 0; n < text.n; n++) {
+        for (size_t n = 0; n < text.n; n += 1 + n / 256) {
                 _cleanup_(freep) char *exact = malloc(n + 1);
 
                 assert_non_null(exact);
