@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/file.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -11,6 +12,7 @@
 #define DB_NAME   "manifest.db"
 #define HEAD_NAME "head.json"
 #define KEY_NAME  "registry.key"
+#define LOCK_NAME "lock"
 
 /* `model` and `head` are what is signed; `job` and `check_run` are notes that may be lost without harm to trust. */
 static const char *const migrations[] = {
@@ -31,6 +33,7 @@ static const char *const migrations[] = {
 struct manifest {
         struct db *db;
         int state_dir; /* borrowed */
+        int lock_fd;
         struct signing_key *key;
         struct public_key *public;
         pthread_mutex_t lock; /* for what follows */
@@ -309,6 +312,18 @@ static int check_or_begin(struct manifest *m, struct fault *f) {
         return 0;
 }
 
+/* One process at a time: an owner's acceptance beside a running service would be overwritten by its next change. */
+static int take_lock(struct manifest *m, struct fault *f) {
+        m->lock_fd = open_beneath(m->state_dir, LOCK_NAME, O_RDWR | O_CREAT | O_NONBLOCK, 0600);
+        if (m->lock_fd < 0)
+                return m->lock_fd;
+        if (flock(m->lock_fd, LOCK_EX | LOCK_NB) >= 0)
+                return 0;
+        return errno == EWOULDBLOCK ? fault_set(f, -EBUSY, "manifest_busy", 0,
+                                                "a registry runs on this folder; stop it first")
+                                    : negative_errno();
+}
+
 static int open_keys(struct manifest *m, bool may_create, struct fault *f) {
         _cleanup_(buf_donep) struct buf pem = BUF_INIT(4096);
         bool begun = !may_create && (faccessat(m->state_dir, DB_NAME, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
@@ -343,9 +358,12 @@ static int open_all(const char *state_path, int state_dir, bool new_key, struct 
         if (!m)
                 return -ENOMEM;
         m->state_dir = state_dir;
+        m->lock_fd = -EBADF;
         m->head_text = BUF_INIT(HEAD_TEXT_MAX);
         pthread_mutex_init(&m->lock, NULL);
-        r = open_keys(m, new_key, f);
+        r = take_lock(m, f);
+        if (r >= 0)
+                r = open_keys(m, new_key, f);
         if (r >= 0)
                 r = open_db(m, state_path, f);
         if (r < 0)
@@ -394,6 +412,7 @@ struct manifest *manifest_free(struct manifest *m) {
         signing_key_free(m->key);
         public_key_free(m->public);
         buf_done(&m->head_text);
+        close_fd(m->lock_fd);
         pthread_mutex_destroy(&m->lock);
         free(m);
         return NULL;

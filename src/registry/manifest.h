@@ -42,7 +42,8 @@ struct manifest_head {
 };
 
 /* Opens <state_path>/manifest.db; makes key and first head when there is nothing yet. -EUCLEAN and *reterr with rule
- * "manifest_rolled_back" or "manifest_tampered" when what is there does not fit together (README.md: what an owner does). */
+ * "manifest_rolled_back" or "manifest_tampered" when what is there does not fit together (README.md: what an owner does);
+ * -EBUSY (manifest_busy): another process has it open. */
 SAI_NODISCARD int manifest_open(const char *state_path, int state_dir, struct manifest **ret,
                                 struct fault *reterr);
 /* The owner's decision: takes the database as it stands and signs it as a new version, REGISTRY_ACCEPT_STEP above

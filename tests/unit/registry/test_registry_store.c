@@ -436,6 +436,8 @@ static void test_an_owner_can_accept_what_is_there(void **state) {
         unsigned models = registry_fixture_count(&f);
         struct buf output = BUF_INIT((size_t)1 << 20);
 
+        assert_int_not_equal(harness_run(f.h, "registry", arguments, NULL),
+                             0); /* not beside a running service */
         (void)harness_stop(f.h, "registry");
         run_sql("PRAGMA foreign_keys=ON; DELETE FROM model WHERE name = 'v1.gguf'");
         expect_refused_start("manifest_tampered");
