@@ -1,5 +1,6 @@
 #include "quarantine/signature_scan.h"
 
+#include "base/num.h"
 #include "model/scan.h"
 #include "quarantine/limits.h"
 #include "quarantine/magics.h"
@@ -130,14 +131,16 @@ static void check_embedded(struct signature_scan *s, uint64_t start) {
                 report_embedded(s, start, kind);
 }
 
-/* The cheap half of the test for "MZ", which chance puts into weights every 64 KiB. */
+/* The cheap half of the test for "MZ", which chance puts into weights every 64 KiB. A PE header that is not at hand is left to
+ * the full test, which then goes by the DOS header alone. */
 static bool mz_is_worth_a_look(struct view bytes) {
         uint32_t pe;
 
         if (bytes.n < 0x40)
                 return false;
-        memcpy(&pe, bytes.p + 0x3c, sizeof pe);
-        return pe >= 0x20 && pe <= 0x10000 && view_starts(view_sub(bytes, pe, 4), VIEW("PE\0"));
+        pe = load_le32(bytes.p + 0x3c);
+        return pe >= 4 && pe <= (uint32_t)1 << 20 &&
+               (bytes.n < (size_t)pe + 4 || memcmp(bytes.p + pe, "PE\0\0", 4) == 0);
 }
 
 static void on_magic(struct signature_scan *s, uint64_t start, unsigned magic) {
@@ -170,7 +173,7 @@ static void on_hit(size_t start, size_t end, int magic, void *userdata) {
 
 static void check_pending(struct signature_scan *s) {
         for (size_t i = 0; i < s->n_pending; i++)
-                check_embedded(s, s->pending[i]);
+                check_embedded(s, s->pending[i]); /* the full test: there are few of these */
         s->n_pending = 0;
 }
 
