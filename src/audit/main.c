@@ -89,7 +89,8 @@ static int open_log(struct program *p) {
 
         if (r < 0) {
                 log_error(r == -EUCLEAN ? "log_broken" : "log_not_opened",
-                          "%s: %s (%s); `securectl audit verify` names the place, src/audit/README.md says "
+                          "%s: %s (%s); `securectl audit verify` names the place, docs/components/audit.md "
+                          "says "
                           "what an "
                           "owner can do",
                           fault.rule, fault.text, strerror(-r));

@@ -108,7 +108,8 @@ static int read_evidence_key(struct program *p) {
 
 static int say_refused(struct program *p, const struct fault *fault) {
         log_error(fault->rule,
-                  "%s; nothing was changed. See src/registry/README.md: restore the newest files, or accept "
+                  "%s; nothing was changed. See docs/components/registry.md: restore the newest files, or "
+                  "accept "
                   "what is there "
                   "with `registry --accept-manifest --state %s`",
                   fault->text, service_state_path(p->service));
