@@ -21,3 +21,4 @@
 #define POLL_USEC           UINT64_C(250000)    /* between two looks at a job */
 #define SILENCE_USEC        UINT64_C(300000000) /* a model that says nothing for so long has failed */
 #define MODEL_DIGITS_MIN    6                   /* of a SHA-256 that stands for a model */
+#define PATIENCE_TRIES      20 /* of a GET whose service may just start again, POLL_USEC apart */

@@ -183,7 +183,7 @@ static int get_model(const struct link *registry, const struct model *m, struct 
         char path[128];
 
         (void)snprintf(path, sizeof path, "/v1/models/%s", m->sha256);
-        return link_call(registry, "GET", path, VIEW_NULL, ret);
+        return link_get_patiently(registry, path, ret);
 }
 
 static int show(const struct common *common, const struct link *registry, const struct model *m) {

@@ -75,8 +75,94 @@ static void write_service(struct json_writer *w, const char *service, int r, con
         json_object_end(w);
 }
 
-static int print_json(struct json_writer *w, const struct layout *l, bool all_ok) {
+/* Only the owner can read the tokens; for others the services' health is all there is. */
+static struct json_document *get(const struct layout *l, const char *service, const char *path) {
+        _cleanup_(link_freep) struct link *k = NULL;
+        struct json_document *doc = NULL;
+        char tokens[PLACE_MAX];
+
+        if (place_join(tokens, l->places.run, "credentials/securectl/tokens.json") < 0 ||
+            access(tokens, R_OK) != 0)
+                return NULL;
+        if (link_new(l, service, &k) < 0 || link_call(k, "GET", path, VIEW_NULL, &doc) < 0)
+                return NULL;
+        return doc;
+}
+
+struct facts {
+        struct json_document *models, *jobs, *inference, *audit; /* NULL: not known */
+        unsigned active, parked;
+};
+
+static void facts_done(struct facts *f) {
+        json_document_free(f->models);
+        json_document_free(f->jobs);
+        json_document_free(f->inference);
+        json_document_free(f->audit);
+}
+
+static void count_jobs(struct facts *f) {
+        const struct json *jobs = json_get_typed(json_root(f->jobs), "jobs", JSON_ARRAY);
+
+        for (const struct json *j = jobs ? jobs->child : NULL; j; j = j->next) {
+                struct view state = json_get_view(j, "state", VIEW_NULL);
+
+                if (view_eq(state, VIEW("parked")))
+                        f->parked++;
+                else if (!view_eq(state, VIEW("promoted")) && !view_eq(state, VIEW("rejected")))
+                        f->active++;
+        }
+}
+
+static void find_facts(const struct layout *l, struct facts *f) {
+        f->models = get(l, "registry", "/v1/models");
+        f->jobs = get(l, "quarantine", "/v1/jobs");
+        f->inference = get(l, "inference", "/v1/status");
+        f->audit = get(l, "audit", "/v1/head");
+        count_jobs(f);
+}
+
+static unsigned count_models(const struct facts *f) {
+        const struct json *models = json_get_typed(json_root(f->models), "models", JSON_ARRAY);
+
+        return models ? models->count : 0;
+}
+
+static void print_facts(const struct facts *f) {
+        _cleanup_(buf_donep) struct buf state = BUF_INIT(OUTPUT_LINE_MAX);
+        uint64_t sequence = 0;
+
+        if (f->models)
+                (void)printf("\nmodels      %u\n", count_models(f));
+        if (f->jobs)
+                (void)printf("imports     %u under way, %u set aside\n", f->active, f->parked);
+        if (f->inference && show_member(&state, json_root(f->inference), "state", "?") >= 0)
+                (void)printf("chat        %s\n", buf_str(&state));
+        if (f->audit && json_get_u64(json_root(f->audit), "sequence", &sequence) == 0)
+                (void)printf("audit log   %llu records; `securectl audit verify` checks them\n",
+                             (unsigned long long)sequence);
+}
+
+static void write_facts(struct json_writer *w, const struct facts *f) {
+        uint64_t sequence;
+
+        if (f->models)
+                json_member_u64(w, "models", count_models(f));
+        if (f->jobs) {
+                json_member_u64(w, "jobs_active", f->active);
+                json_member_u64(w, "jobs_parked", f->parked);
+        }
+        if (f->inference) {
+                json_key(w, "inference");
+                json_put_value(w, json_root(f->inference));
+        }
+        if (f->audit && json_get_u64(json_root(f->audit), "sequence", &sequence) == 0)
+                json_member_u64(w, "audit_sequence", sequence);
+}
+
+static int print_json(struct json_writer *w, const struct layout *l, const struct facts *facts, bool all_ok) {
         json_array_end(w);
+        write_facts(w, facts);
         json_member_bool(w, "ok", all_ok);
         json_member_string(w, "run", l->places.run);
         json_member_string(w, "version", SAI_VERSION);
@@ -93,6 +179,7 @@ int command_status(int argc, char *argv[]) {
         const struct option_spec specs[] = {COMMON_OPTIONS(&common)};
         _cleanup_(buf_donep) struct buf text = BUF_INIT(ANSWER_MAX);
         struct json_writer w = JSON_WRITER(&text);
+        _cleanup_(facts_done) struct facts facts = {0};
         bool all_ok = true, none = true;
         int operands, code;
 
@@ -112,9 +199,12 @@ int command_status(int argc, char *argv[]) {
                 else
                         print_service(services[i], r, json_root(doc));
         }
+        if (all_ok)
+                find_facts(&common.layout, &facts);
         if (common.json)
-                return print_json(&w, &common.layout, all_ok);
+                return print_json(&w, &common.layout, &facts, all_ok);
         if (none)
                 (void)link_explain_down(&common.layout);
+        print_facts(&facts);
         return all_ok ? EXIT_YES : EXIT_NO;
 }

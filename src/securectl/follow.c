@@ -47,7 +47,7 @@ static int show_progress(const struct json *job, bool quiet, struct buf *last) {
 
 static int look(const struct link *quarantine, const char *path, bool quiet, struct buf *last,
                 struct json_document **ret) {
-        int r = link_call(quarantine, "GET", path, VIEW_NULL, ret);
+        int r = link_get_patiently(quarantine, path, ret);
 
         if (r < 0 || !json_root(*ret))
                 return r < 0 ? r : link_explain(quarantine, -EPROTO);

@@ -4,6 +4,7 @@
 #include "core/fd_channel.h"
 #include "securectl/options.h"
 #include "securectl/show.h"
+#include "securectl/terminal.h"
 
 struct link {
         const struct layout *layout;
@@ -138,25 +139,39 @@ int link_explain_answer(const struct link *k, unsigned status, struct view body)
         return status == 404 ? -ENOENT : -EREMOTEIO;
 }
 
-int link_call(const struct link *k, const char *method, const char *path, struct view body,
-              struct json_document **ret) {
-        _cleanup_(http_answer_donep) struct http_answer answer = {0};
+static int take_answer(const struct link *k, const struct http_answer *answer, struct json_document **ret) {
         _cleanup_(json_document_freep) struct json_document *doc = NULL;
-        int r = http_call(k->client, method, path, body.n ? "application/json" : NULL, body,
-                          CALL_TIMEOUT_USEC, ANSWER_MAX, &answer);
 
-        if (r < 0)
-                return link_explain(k, r);
-        if (answer.status < 200 || answer.status > 299)
-                return link_explain_answer(k, answer.status, buf_view(&answer.body));
-        if (answer.body.n > 0) {
-                r = json_parse(buf_view(&answer.body), NULL, &doc, NULL);
-                if (r < 0)
-                        return link_explain(k, -EPROTO);
-        }
+        if (answer->status < 200 || answer->status > 299)
+                return link_explain_answer(k, answer->status, buf_view(&answer->body));
+        if (answer->body.n > 0 && json_parse(buf_view(&answer->body), NULL, &doc, NULL) < 0)
+                return link_explain(k, -EPROTO);
         if (ret)
                 *ret = TAKE_PTR(doc);
         return 0;
+}
+
+int link_call(const struct link *k, const char *method, const char *path, struct view body,
+              struct json_document **ret) {
+        _cleanup_(http_answer_donep) struct http_answer answer = {0};
+        int r = http_call(k->client, method, path, body.n ? "application/json" : NULL, body,
+                          CALL_TIMEOUT_USEC, ANSWER_MAX, &answer);
+
+        return r < 0 ? link_explain(k, r) : take_answer(k, &answer, ret);
+}
+
+int link_get_patiently(const struct link *k, const char *path, struct json_document **ret) {
+        _cleanup_(http_answer_donep) struct http_answer answer = {0};
+        int r = -EIO;
+
+        for (int tries = 0; tries < PATIENCE_TRIES; tries++) {
+                r = http_call(k->client, "GET", path, NULL, VIEW_NULL, CALL_TIMEOUT_USEC, ANSWER_MAX,
+                              &answer);
+                if (r >= 0)
+                        return take_answer(k, &answer, ret);
+                terminal_sleep(POLL_USEC);
+        }
+        return link_explain(k, r);
 }
 
 int link_open_channel(const struct layout *l, const char *service) {

@@ -19,6 +19,8 @@ struct http_client *link_client(const struct link *k);
  * 2xx is explained and comes back as -EREMOTEIO, 404 as -ENOENT. */
 SAI_NODISCARD int link_call(const struct link *k, const char *method, const char *path, struct view body,
                             struct json_document **ret);
+/* GET that outlives a restart of the service: what breaks is tried again for some seconds before it is said. */
+SAI_NODISCARD int link_get_patiently(const struct link *k, const char *path, struct json_document **ret);
 /* Says that the system is not up, and what to do; returns -ECONNREFUSED. */
 int link_explain_down(const struct layout *l);
 /* Says why an exchange failed (r < 0); returns r. */

@@ -66,6 +66,7 @@ static void status_says_that_all_services_are_well(void **state) {
 
         assert_int_equal(RUN(f, &out, "status"), 0);
         assert_says(&out, "registry    ok");
+        assert_says(&out, "imports     0 under way");
         assert_int_equal(RUN(f, &out, "status", "--json"), 0);
         doc = parse(&out);
         assert_int_equal(json_get(json_root(doc), "services")->count, 5);
