@@ -29,7 +29,8 @@ enum step {
         STEP_REFUSED
 };
 
-/* The tensor table is kept packed: this head, then the name. */
+/* The tensor table is kept packed: this head, then the name, which is for messages only and cut to keep a tensor within
+ * the 64 bytes that scan.h promises. */
 struct tensor_head {
         uint64_t bytes;
         uint8_t type;
@@ -38,7 +39,9 @@ struct tensor_head {
 
 #define PAIR_MIN   13u /* key length, value type, one byte of value */
 #define TENSOR_MIN 24u /* name length, rank, type, offset */
-#define TABLE_MAX  ((size_t)GGUF_TENSORS_MAX * (sizeof(struct tensor_head) + GGUF_NAME_MAX))
+#define TENSOR_MAX 64u /* bytes of the table */
+#define TABLE_NAME ((size_t)TENSOR_MAX - sizeof(struct tensor_head))
+#define TABLE_MAX  ((size_t)GGUF_TENSORS_MAX * TENSOR_MAX)
 
 struct gguf {
         uint64_t size;
@@ -356,10 +359,10 @@ static bool count_elements(struct gguf *g, const uint8_t *p, uint64_t *ret) {
 }
 
 static int remember_tensor(struct gguf *g, uint8_t type, uint64_t bytes) {
-        struct tensor_head head = {bytes, type, (uint8_t)g->name_n};
+        struct tensor_head head = {bytes, type, (uint8_t)MIN_OF(g->name_n, TABLE_NAME)};
         int r = buf_append(&g->table, &head, sizeof head);
 
-        return r < 0 ? r : buf_append(&g->table, g->name, g->name_n);
+        return r < 0 ? r : buf_append(&g->table, g->name, head.name_n);
 }
 
 static int take_shape(struct gguf *g, const uint8_t *p) {

@@ -1,5 +1,5 @@
 /* gguf: strict streaming reader of GGUF version 2 and 3. It accepts only what all reference readers understand in the
- * same way: rules GGUF-G1 to G17 of the catalogue, and WEIGHTS-001. Pure; at most 80 bytes a tensor in the table
+ * same way: rules GGUF-G1 to G17 of the catalogue, and WEIGHTS-001. Pure; at most 64 bytes a tensor, the names' hashes
  * while the header is read, two bits a vocabulary entry, else constant memory. */
 #pragma once
 
