@@ -19,7 +19,7 @@ struct attack {
 };
 
 static struct harness *h;
-static const char *const programs[] = {"probe"};
+static const char *const programs[] = {"probe", "ui"};
 
 /* --- reading cases --- */
 
