@@ -23,6 +23,8 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
+        /* Under a sanitizer this fails when anything leaked. */
+        assert_int_equal(harness_stop(h, "ui"), 0);
         h = harness_free(h);
         return 0;
 }

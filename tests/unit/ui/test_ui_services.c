@@ -223,6 +223,8 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
+        /* Under a sanitizer this fails when anything leaked. */
+        assert_int_equal(harness_stop(h, "ui"), 0);
         registry = http_server_free(registry);
         quarantine = http_server_free(quarantine);
         inference = http_server_free(inference);
