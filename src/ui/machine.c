@@ -118,11 +118,12 @@ static bool secure_boot_is_on(void) {
 /* A file system with fs-verity says "this file has none" about a file without it. */
 static bool folder_knows_verity(int dir_fd) {
         _cleanup_(closep) int fd = openat(dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        struct {
-                struct fsverity_digest head;
-                uint8_t digest[64];
-        } measured = {.head.digest_size = sizeof(measured.digest)};
+        union {
+                struct fsverity_digest head; /* the digest follows it */
+                uint8_t space[sizeof(struct fsverity_digest) + 64];
+        } measured = {.space = {0}};
 
+        measured.head.digest_size = 64;
         return fd >= 0 && (ioctl(fd, FS_IOC_MEASURE_VERITY, &measured) == 0 || errno == ENODATA);
 }
 

@@ -115,6 +115,7 @@ static int reply_relay(struct http_request *q, const struct proxy_stream *s, str
         }
         *relay = (struct relay){in, s->check, s->destroy, s->userdata, clock_monotonic_usec(), true};
         r = http_reply_stream(q, 200, &stream);
+        /* cppcheck-suppress memleak ; the stream owns it, also when that failed */
         return r;
 }
 

@@ -72,11 +72,14 @@ static const struct http_route routes[] = {
         {0},
 };
 
+static const char content_policy[] =
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/* name, value, … */
 static const char *const headers[] = {
         "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; "
-        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+        content_policy,
         "X-Frame-Options",
         "DENY",
         "Referrer-Policy",
@@ -86,7 +89,7 @@ static const char *const headers[] = {
         "Cross-Origin-Resource-Policy",
         "same-origin",
         "Permissions-Policy",
-        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "camera=(), microphone=(), usb=()",
         NULL,
 };
 

@@ -354,7 +354,7 @@ static void reading_times_out_and_may_go_on(void **state) {
 static void stop_ends_streams_and_waits_for_answers(void **state) {
         struct rig own;
         _cleanup_(closep) int slow = -EBADF, endless = -EBADF, idle = -EBADF;
-        _cleanup_(buf_donep) struct buf text = BUF_INIT(1024), a = BUF_INIT(1 << 20), b = BUF_INIT(1 << 20);
+        _cleanup_(buf_donep) struct buf a = BUF_INIT(1 << 20), b = BUF_INIT(1 << 20);
         uint64_t before;
 
         rig_start(&own, NULL);

@@ -57,9 +57,10 @@ static void append_unescaped(struct buf *out, struct view text, uint16_t port) {
 
 static void append_repeated(struct buf *out, struct view text, uint16_t port) {
         struct view number;
-        uint64_t n;
+        uint64_t n = 0;
 
-        assert_true(view_split(&text, ' ', &number) && u64_parse(number, 1000000, &n) == 0);
+        assert_true(view_split(&text, ' ', &number));
+        assert_int_equal(u64_parse(number, 1000000, &n), 0);
         for (uint64_t i = 0; i < n; i++)
                 append_unescaped(out, text, port);
 }
