@@ -53,6 +53,9 @@ export async function systemTarget(stage) {
   const state = mkdtempSync(join(tmpdir(), "secai-web-"));
   const child = spawn(join(stage, "usr/bin/securectl"), ["up", "--json", "--state-root", state, "--port", "0"], { stdio: ["ignore", "pipe", "pipe"] });
   const ended = new Promise((resolve) => child.on("exit", resolve));
+  /* A run that is cut short leaves no system behind. */
+  process.once("SIGTERM", () => process.exit(1));
+  process.once("exit", () => child.kill("SIGINT"));
   const close = async () => {
     child.kill("SIGINT");
     const late = setTimeout(() => child.kill("SIGKILL"), 20_000);
@@ -61,7 +64,10 @@ export async function systemTarget(stage) {
     rmSync(state, { recursive: true, force: true });
   };
   try {
-    return { kind: "system", ...(await startedBy(child)), close };
+    const started = await startedBy(child);
+    const page = await fetch(started.url).then((r) => r.text());
+    if (!page.includes("/assets/")) throw new Error("the ui program was built without the page: run make setup, then make build");
+    return { kind: "system", ...started, close };
   } catch (error) {
     if (child.exitCode === null) await close();
     throw error;
@@ -82,7 +88,7 @@ export class Visit {
 
   async open(options = {}) {
     this.context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"], ...options });
-    this.context.setDefaultTimeout(this.target.kind === "mock" ? 10_000 : 60_000);
+    this.context.setDefaultTimeout(this.target.kind === "mock" ? 10_000 : 20_000);
     const origin = new URL(this.target.url).origin;
     this.context.on("request", (r) => {
       if (!r.url().startsWith("data:") && new URL(r.url()).origin !== origin) this.faults.push(`a request left the machine: ${r.url()}`);

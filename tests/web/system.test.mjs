@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, test as nodeTest } from "node:test";
 import { fakeGguf, launch, missing, mockTarget, PASSPHRASE, pickle, root, systemTarget, Visit } from "./harness.mjs";
 
 const stage = process.env.SECAI_STAGE ?? "";
@@ -16,6 +16,21 @@ let target, browser, visit, page;
 function comply() {
   const path = join(root, "tests/data/pebble/pebble-comply-Q8_0.gguf");
   return real ? readFileSync(path) : fakeGguf();
+}
+
+let broken = "";
+
+/* One step of the way. Each rests on those before it, so after a failure the rest is said to be untested at once. */
+function test(name, options, step) {
+  nodeTest(name, options, async (t) => {
+    assert.equal(broken, "", "an earlier step failed");
+    try {
+      await step(t);
+    } catch (error) {
+      broken = name;
+      throw error;
+    }
+  });
 }
 
 const card = (name) => page.getByRole("article", { name: `Check of ${name}` }).first();
