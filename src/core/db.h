@@ -17,7 +17,8 @@ struct db *db_free(struct db *d);
 sqlite3 *db_handle(struct db *d);
 /* Locks and begins (IMMEDIATE); every begin is followed by exactly one commit or rollback, which unlock. */
 SAI_NODISCARD int db_begin(struct db *d);
-SAI_NODISCARD int db_commit(struct db *d); /* negative: nothing was written, and it is unlocked all the same */
+SAI_NODISCARD int
+db_commit(struct db *d); /* negative: nothing was written, and it is unlocked all the same */
 void db_rollback(struct db *d);
 /* Prepared statement by its constant text (cached by pointer), reset and unbound. NULL: error. */
 SAI_NODISCARD sqlite3_stmt *db_statement(struct db *d, const char *constant_sql);

@@ -29,6 +29,7 @@ static inline void public_key_freep(struct public_key **k) {
 SAI_NODISCARD int public_key_verify(const struct public_key *k, struct view message, struct view signature);
 /* ECDSA P-256 only, with the SHA-256 of the message already known (the file was hashed in the streaming pass);
  * -EOPNOTSUPP for Ed25519, which needs the message. */
-SAI_NODISCARD int public_key_verify_digest(const struct public_key *k, const uint8_t sha256[32], struct view signature);
+SAI_NODISCARD int public_key_verify_digest(const struct public_key *k, const uint8_t sha256[32],
+                                           struct view signature);
 /* Lower-case hex SHA-256 of the DER SubjectPublicKeyInfo, 64 digits and NUL: the key's name in verdicts. */
 void public_key_id(const struct public_key *k, char out[65]);
