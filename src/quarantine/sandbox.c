@@ -13,7 +13,8 @@ int quarantine_sandbox_enter(const struct quarantine_paths *paths, struct sandbo
         size_t n = 0;
         struct sandbox_profile profile = {
                 .program = "quarantine",
-                .namespaces = SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_UTS | SANDBOX_NS_USER,
+                .namespaces = SANDBOX_NS_USER | SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_UTS |
+                              SANDBOX_NS_MOUNT,
                 .calls = SANDBOX_CALLS_BASE | SANDBOX_CALLS_FILES | SANDBOX_CALLS_THREADS |
                          SANDBOX_CALLS_SERVER | SANDBOX_CALLS_CONNECT | SANDBOX_CALLS_INOTIFY,
                 .more_calls = more_calls,
