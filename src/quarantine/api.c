@@ -154,23 +154,28 @@ static int read_everything(struct events *e) {
         return jobs_list(e->q->jobs, JOB_STATE_MAX, false, JOBS_LISTED_MAX, &e->ids);
 }
 
-static int append_event(struct events *e, struct view id, struct buf *out) {
+static int append_job(struct events *e, const struct job *j, struct buf *out) {
         _cleanup_(buf_donep) struct buf text = BUF_INIT(JOB_TEXT_MAX);
-        _cleanup_(job_donep) struct job j = JOB_INIT;
         struct json_writer w = JSON_WRITER(&text);
+        int r;
+
+        r = job_json_write(e->q, j, false, &w);
+        if (r >= 0)
+                r = json_write_end(&w);
+        return r < 0 ? r : sse_append(out, "job", buf_view(&text));
+}
+
+static int append_event(struct events *e, struct view id, struct buf *out) {
+        _cleanup_(job_donep) struct job j = JOB_INIT;
+        char text[64];
         int r = jobs_get(e->q->jobs, id, &j);
 
-        if (r == -ENOENT) {
-                json_object_begin(&w);
-                json_member_view(&w, "id", id);
-                json_member_string(&w, "state", "deleted");
-                json_object_end(&w);
-        } else if (r >= 0)
-                r = job_json_write(e->q, &j, false, &w);
-        if (r < 0 && r != -ENOENT)
+        if (r >= 0)
+                return append_job(e, &j, out);
+        if (r != -ENOENT)
                 return r;
-        r = json_write_end(&w);
-        return r < 0 ? r : sse_append(out, "job", buf_view(&text));
+        (void)snprintf(text, sizeof text, "{\"id\":\"%.*s\"}", VIEW_ARG(id));
+        return sse_append(out, "deleted", view_of(text));
 }
 
 static int append_batch(struct events *e, struct buf *out) {

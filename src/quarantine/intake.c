@@ -274,7 +274,7 @@ static int commit(struct quarantine *q, int sock, const struct json *m, void **s
         u->job[0] = '\0'; /* no longer ours to drop */
         upload_drop(q, u);
         *session = NULL;
-        return answer_job(sock, j.id, -EBADF);
+        return answer_job(sock, NULL, -EBADF);
 }
 
 static int on_message(int sock, struct view caller, const struct json *m, int *fd, void **session,

@@ -290,16 +290,23 @@ struct scan_call {
         bool imports;
 };
 
+/* libyara packs its matches without regard to alignment: they are copied out. */
+static int64_t least_offset(const YR_MATCH *match, int64_t least) {
+        YR_MATCH m;
+
+        for (; match; match = m.next) {
+                memcpy(&m, (const void *)match, sizeof m);
+                least = MIN_OF(least, m.base + m.offset);
+        }
+        return least;
+}
+
 static size_t first_match(YR_SCAN_CONTEXT *context, YR_RULE *rule) {
         int64_t least = INT64_MAX;
         YR_STRING *s;
 
         yr_rule_strings_foreach(rule, s) {
-                YR_MATCH *m;
-
-                yr_string_matches_foreach(context, s, m) {
-                        least = MIN_OF(least, m->base + m->offset);
-                }
+                least = least_offset(context->matches[s->idx].head, least);
         }
         return least == INT64_MAX || least < 0 ? 0 : (size_t)least;
 }

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 static struct worker_order begin;
-static union worker_reply m;
 
 static bool is(const char *name) {
         return begin.name_n == strlen(name) && memcmp(begin.name, name, begin.name_n) == 0;
@@ -57,7 +56,7 @@ static void misbehave_early(void) {
         if (is("short-packet"))
                 put("x", 1);
         if (is("long-packet")) {
-                static char big[sizeof m + 100];
+                static char big[sizeof(union worker_reply) + 100];
 
                 put(big, sizeof big);
         }
