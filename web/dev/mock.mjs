@@ -18,7 +18,7 @@ const ANSWER = [
   "Three things keep it safe:\n\n1. the buffer has a **limit** that was set when it was made,\n2. an interrupted call is tried again,\n3. the end of the file is told apart from an error.\n\n",
   "| result | meaning |\n|:--|:--|\n| `0` | the end was reached |\n| negative | the error number |\n\nRead more in [the manual](https://man7.org/linux/man-pages/man2/read.2.html).\n",
 ].join("");
-const SHORT = { "What is the capital of Norway?": "The capital of Norway is Oslo.", "What is 12 plus 30?": "12 plus 30 is 42." };
+const SHORT = { "What is the capital of Norway?": "The capital of Norway is Oslo.", "What is 12 plus 30?": "12 plus 30 is 42.", "What is the capital of France?": "The capital of France is Paris." };
 
 const now = () => new Date().toISOString();
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -226,7 +226,7 @@ function AssistantMessage({ chat, message, index, last }: { chat: Chat; message:
   );
 }
 
-const IDEAS = ["What is the capital of Norway?", "What is 12 plus 30?", "What does the word harbour mean?", "How do I make a cup of tea?"];
+const IDEAS = ["What is the capital of Norway?", "How much is 7 plus 4?", "What is the opposite of first?", "How can I build a bird house?"];
 
 function Welcome({ chat }: { chat: Chat }) {
   const list = usableModels.value;
