@@ -102,11 +102,8 @@ int sandbox_root(const struct sandbox_profile *profile, struct sandbox_report *r
         size_t n;
         int r;
 
-        if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-                return fault_set(reterr, negative_errno(), "SANDBOX-009", 0,
-                                 "mounts can't be made private: %m");
         n = open_sources(profile->paths, sources);
-        r = fill_root(sources, n);
+        r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? negative_errno() : fill_root(sources, n);
         for (size_t i = 0; i < n; i++)
                 close_fd(sources[i].fd);
         if (r >= 0)
