@@ -328,6 +328,12 @@ static int open_audit(struct service *s) {
         return path ? audit_client_new(path, token, &s->audit) : -ENOMEM;
 }
 
+static int logged(const char *event, int r, const char *what) {
+        if (r < 0)
+                log_error(event, "%s: %s", what, strerror(-r));
+        return r;
+}
+
 int service_new(const char *name, int argc, char *argv[], struct service **ret) {
         struct service *s = calloc(1, sizeof(*s));
         int r;
@@ -346,11 +352,11 @@ int service_new(const char *name, int argc, char *argv[], struct service **ret) 
         if (r == 0)
                 r = take_sockets(s);
         if (r == 0)
-                r = open_notify(s);
+                r = logged("no_supervisor", open_notify(s), "NOTIFY_SOCKET can't be used");
         if (r == 0)
                 r = load_identity(s);
         if (r == 0)
-                r = open_audit(s);
+                r = logged("no_audit", open_audit(s), "no client for the audit log");
         if (r != 0) {
                 service_free(s);
                 return r;

@@ -1,5 +1,6 @@
 #include "ui/routes.h"
 
+#include "base/log.h"
 #include "ui/auth.h"
 #include "ui/conversation_routes.h"
 #include "ui/limits.h"
@@ -93,12 +94,20 @@ static const char *const headers[] = {
         NULL,
 };
 
+/* What the browser is not told. */
+static void log_failure(struct http_request *q, int status, void *app) {
+        if (http_failure(q) < 0)
+                log_error("request_failed", "%.*s %.*s answered %d: %s", VIEW_ARG(http_method(q)),
+                          VIEW_ARG(http_path(q)), status, strerror(-http_failure(q)));
+}
+
 int routes_serve(struct app *app, const int *fds, size_t n_fds, struct http_server **ret) {
         const struct http_server_config config = {
                 .name = "ui",
                 .routes = routes,
                 .limits = {.connections = UI_CONNECTIONS},
                 .authorize = auth_guard,
+                .on_done = log_failure,
                 .userdata = app,
                 .headers = headers,
         };

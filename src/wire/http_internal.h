@@ -97,6 +97,7 @@ struct http_request {
         size_t n_extra;
         struct MHD_Response *response; /* ready, not yet handed over */
         unsigned status;
+        int error; /* that http_reply_errno answered */
         bool is_stream, close;
         char caller[HTTP_CALLER_MAX];
         size_t n_caller;

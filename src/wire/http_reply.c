@@ -115,6 +115,7 @@ void http_reply_errno(struct http_request *q, int error) {
 
         if (q->response)
                 return;
+        q->error = error;
         if (error == -ENOMEM)
                 r = http_reply_error(q, 503, "out_of_memory", NULL,
                                      "Not enough memory for this now; try again.");

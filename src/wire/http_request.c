@@ -510,6 +510,10 @@ bool http_is_stopping(const struct http_request *q) {
         return atomic_load(&q->server->stopping);
 }
 
+int http_failure(const struct http_request *q) {
+        return q->error;
+}
+
 uint64_t http_body_announced(const struct http_request *q) {
         return q->body_announced;
 }

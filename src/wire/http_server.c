@@ -80,6 +80,16 @@ static enum MHD_Result queue_answer(struct http_request *q) {
         return ok;
 }
 
+/* Refused, but the body can be read and dropped before the answer: a small one, or one of a route that takes large
+ * ones, whose clients (browsers) read no answer before they have sent all. The deadline bounds it. */
+static bool may_drain(struct http_request *q) {
+        if (!q->is_framed || q->is_chunked)
+                return false;
+        if (q->route && q->route->sink)
+                q->drain_limit = UINT64_MAX;
+        return q->body_announced <= q->drain_limit;
+}
+
 static enum MHD_Result headers_done(struct http_request *q, const char *method, const char *version) {
         uint64_t timeout;
         int r;
@@ -93,8 +103,7 @@ static enum MHD_Result headers_done(struct http_request *q, const char *method, 
         if (!http_watch_phase(q->server->watch, &q->connection->watched, timeout, true))
                 return MHD_NO;
         q->phase = HTTP_PHASE_BODY;
-        /* Refused with little or nothing to read: the rest is read and dropped, then comes the answer. */
-        if (r == 0 || (q->is_framed && !q->is_chunked && q->body_announced <= HTTP_DRAIN_MAX))
+        if (r == 0 || may_drain(q))
                 return MHD_YES;
         q->close = true;
         return queue_answer(q);

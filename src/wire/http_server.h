@@ -120,6 +120,8 @@ bool http_is_stopping(const struct http_request *q);
 /* True when nobody waits for the answer any more (the peer has closed, or the server is stopping): for handlers that
  * wait for something long. */
 bool http_is_abandoned(const struct http_request *q);
+/* For on_done: the negative errno that was answered without details (500, 503, 507), 0 when there was none. */
+int http_failure(const struct http_request *q);
 /* What Content-Length announced; 0 when there is no body or it is chunked. For sinks. */
 uint64_t http_body_announced(const struct http_request *q);
 /* Appends one SSE event: "event: …\n" (NULL: none) and a "data: …" line per line of `data`, blank line. */
