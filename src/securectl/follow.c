@@ -100,6 +100,10 @@ static int show_end(struct buf *out, const struct json *job) {
                                    duplicate ? ": passed; it was there already as " : ": passed; stored as ");
                 return r < 0 ? r : show_member(out, job, "sha256", "?");
         }
+        if (!is_over(job)) {
+                r = buf_append_str(out, ": ");
+                return r < 0 ? r : show_job_step(out, job);
+        }
         r = buf_printf(out, ": %s: ", show_job_state(state));
         if (r >= 0)
                 r = show_member(out, job, "reason", "no reason was given");
