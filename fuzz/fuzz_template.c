@@ -1,5 +1,5 @@
-/* A chat template. Whatever it says, the judgement ends, and a template that was accepted has no text that begins an
- * internal name behind a dot. */
+/* A chat template. Whatever it says, the judgement ends, and a template that was accepted has no text that
+ * begins an internal name behind a dot. */
 #include "model/scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

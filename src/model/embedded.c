@@ -3,8 +3,8 @@
 #include "model/pickle.h"
 #include "model/scan.h"
 
-/* Each test sees bytes that begin with the magic number and decides whether the rest of the header makes sense. They
- * are strict enough that random bytes pass less than once in 10^12; a real file passes always. */
+/* Each test sees bytes that begin with the magic number and decides whether the rest of the header makes
+ * sense. They are strict enough that random bytes pass less than once in 10^12; a real file passes always. */
 
 static uint32_t load_be32(const char *p) {
         return __builtin_bswap32(load_le32(p));

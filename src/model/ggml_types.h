@@ -1,5 +1,5 @@
-/* ggml_types: the tensor types that a GGUF file may use, with their block sizes and where a block keeps its scales
- * (ggml.h, ggml-common.h). Removed and unknown ids are not in the table. Pure. */
+/* ggml_types: the tensor types that a GGUF file may use, with their block sizes and where a block keeps its
+ * scales (ggml.h, ggml-common.h). Removed and unknown ids are not in the table. Pure. */
 #pragma once
 
 #include "model/weights.h"

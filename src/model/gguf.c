@@ -5,9 +5,9 @@
 #include "model/gguf_metadata.h"
 #include "model/limits.h"
 
-/* The reader is a row of steps. A *fixed* step collects `need` bytes and then runs; a *streaming* step is handed each
- * piece of its `left` bytes. Steps of zero bytes run at once, and each of them moves on to another step that takes
- * bytes or ends, so that work is bounded by the input. */
+/* The reader is a row of steps. A *fixed* step collects `need` bytes and then runs; a *streaming* step is
+ * handed each piece of its `left` bytes. Steps of zero bytes run at once, and each of them moves on to
+ * another step that takes bytes or ends, so that work is bounded by the input. */
 enum step {
         STEP_HEADER,
         STEP_KEY_LENGTH,
@@ -29,8 +29,8 @@ enum step {
         STEP_REFUSED
 };
 
-/* The tensor table is kept packed: this head, then the name, which is for messages only and cut to keep a tensor within
- * the 64 bytes that scan.h promises. */
+/* The tensor table is kept packed: this head, then the name, which is for messages only and cut to keep a
+ * tensor within the 64 bytes that scan.h promises. */
 struct tensor_head {
         uint64_t bytes;
         uint8_t type;
@@ -340,7 +340,8 @@ static void take_rank(struct gguf *g, const uint8_t *p) {
         collect(g, STEP_SHAPE, 8 * (size_t)g->rank + 12);
 }
 
-/* Elements of the tensor, multiplied dimension by dimension. False (and refused) when that is no sensible number. */
+/* Elements of the tensor, multiplied dimension by dimension. False (and refused) when that is no sensible
+ * number. */
 static bool count_elements(struct gguf *g, const uint8_t *p, uint64_t *ret) {
         uint64_t product = 1;
 

@@ -1,6 +1,6 @@
-/* gguf: strict streaming reader of GGUF version 2 and 3. It accepts only what all reference readers understand in the
- * same way: rules GGUF-G1 to G17 of the catalogue, and WEIGHTS-001. Pure; at most 64 bytes a tensor, the names' hashes
- * while the header is read, two bits a vocabulary entry, else constant memory. */
+/* gguf: strict streaming reader of GGUF version 2 and 3. It accepts only what all reference readers
+ * understand in the same way: rules GGUF-G1 to G17 of the catalogue, and WEIGHTS-001. Pure; at most 64 bytes
+ * a tensor, the names' hashes while the header is read, two bits a vocabulary entry, else constant memory. */
 #pragma once
 
 #include "model/report.h"
@@ -8,7 +8,8 @@
 
 struct gguf; /* opaque; free with gguf_free */
 
-/* `size` of the whole file; findings go to `report`, facts to `summary` (both borrowed until the end). -ENOMEM. */
+/* `size` of the whole file; findings go to `report`, facts to `summary` (both borrowed until the end).
+ * -ENOMEM. */
 SAI_NODISCARD int gguf_new(uint64_t size, struct model_report *report, struct model_summary *summary,
                            struct gguf **ret);
 struct gguf *gguf_free(struct gguf *g); /* NULL is fine; returns NULL */

@@ -1,5 +1,6 @@
-/* gguf_metadata: what the key/value pairs of a GGUF file mean, beyond their framing: which keys must have which type,
- * alignment, vocabulary, templates, split sets. Used by gguf only. Pure; two bits a vocabulary entry. */
+/* gguf_metadata: what the key/value pairs of a GGUF file mean, beyond their framing: which keys must have
+ * which type, alignment, vocabulary, templates, split sets. Used by gguf only. Pure; two bits a vocabulary
+ * entry. */
 #pragma once
 
 #include "base/buf.h"
@@ -89,8 +90,8 @@ SAI_NODISCARD int gguf_metadata_init(struct gguf_metadata *m, struct model_repor
 void gguf_metadata_done(struct gguf_metadata *m);
 /* The next pair's key; reports what is wrong with it. -ENOMEM. */
 SAI_NODISCARD int gguf_metadata_key(struct gguf_metadata *m, struct view key, uint64_t at);
-/* Its type, known to be in range; `element_type` counts for lists. Reports a wrong one; false when the value can't
- * be read as what its key promises (its content is then only framed). */
+/* Its type, known to be in range; `element_type` counts for lists. Reports a wrong one; false when the value
+ * can't be read as what its key promises (its content is then only framed). */
 bool gguf_metadata_type(struct gguf_metadata *m, uint32_t type, uint32_t element_type, uint64_t at);
 void gguf_metadata_scalar(struct gguf_metadata *m, uint32_t type, const uint8_t *p, uint64_t at);
 /* A list begins. -ENOMEM. */

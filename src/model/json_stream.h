@@ -1,7 +1,7 @@
-/* json_stream: strict JSON (RFC 8259) read in pieces, for headers that are too large to keep. It reports events and
- * keeps no more than one text of JSON_STREAM_TEXT_MAX bytes. Stricter than the standard: no NUL, no lone surrogate,
- * at most JSON_STREAM_DEPTH_MAX levels, a byte order mark is a fault. Duplicate keys are the caller's business: they
- * come unescaped. Pure. */
+/* json_stream: strict JSON (RFC 8259) read in pieces, for headers that are too large to keep. It reports
+ * events and keeps no more than one text of JSON_STREAM_TEXT_MAX bytes. Stricter than the standard: no NUL,
+ * no lone surrogate, at most JSON_STREAM_DEPTH_MAX levels, a byte order mark is a fault. Duplicate keys are
+ * the caller's business: they come unescaped. Pure. */
 #pragma once
 
 #include "model/limits.h"
@@ -20,8 +20,8 @@ enum json_event {
         JSON_NULL
 };
 
-/* `text`: a key's or string's first bytes, unescaped, or a number as it is written; `length`: of the whole text, which
- * may be more than was kept. A negative return ends the reading and is handed through. */
+/* `text`: a key's or string's first bytes, unescaped, or a number as it is written; `length`: of the whole
+ * text, which may be more than was kept. A negative return ends the reading and is handed through. */
 typedef int (*json_event_fn)(void *userdata, enum json_event e, struct view text, uint64_t length);
 
 struct json_stream {
@@ -44,7 +44,7 @@ struct json_stream {
 };
 
 void json_stream_init(struct json_stream *j, json_event_fn put, void *userdata);
-/* Reads on; stops behind the outermost value. 0 and *ret_used bytes taken (all of them unless the value ended), or
- * -EBADMSG with `why` and `at` set, or what the event function returned. */
+/* Reads on; stops behind the outermost value. 0 and *ret_used bytes taken (all of them unless the value
+ * ended), or -EBADMSG with `why` and `at` set, or what the event function returned. */
 SAI_NODISCARD int json_stream_feed(struct json_stream *j, struct view bytes, size_t *ret_used);
 bool json_stream_is_complete(const struct json_stream *j);

@@ -214,8 +214,8 @@ enum model_kind model_kind_detect(struct view head, uint64_t size) {
                 return MODEL_KIND_EMPTY;
         if (zip != MODEL_KIND_UNKNOWN)
                 return zip;
-        /* "GGUF" and its version read as a length of 2^33, and the tensor count behind it can begin with a '{' or a space:
-         * without this a GGUF of 32 or 123 tensors would be taken for safetensors. */
+        /* "GGUF" and its version read as a length of 2^33, and the tensor count behind it can begin with a
+         * '{' or a space: without this a GGUF of 32 or 123 tensors would be taken for safetensors. */
         if (view_starts(head, VIEW("GGUF")))
                 return MODEL_KIND_GGUF;
         if (looks_like_safetensors(head))
@@ -331,7 +331,8 @@ void model_kind_check_head(struct model_report *report, struct view head) {
                            "The file can also be opened as a tar archive.");
 }
 
-/* An end-of-central-directory record whose numbers make sense (APPNOTE 4.3.16); `at` from the start of the file. */
+/* An end-of-central-directory record whose numbers make sense (APPNOTE 4.3.16); `at` from the start of the
+ * file. */
 static bool zip_end_is_plausible(struct view v, uint64_t at) {
         uint32_t size, offset;
 

@@ -13,5 +13,6 @@ void model_kind_check_name(struct model_report *report, enum model_kind kind, st
 
 /* Other formats that may be read from the same bytes: at the front (documents, archives, disk images) … */
 void model_kind_check_head(struct model_report *report, struct view head);
-/* … and at the end (ZIP readers start there). `tail`: the last SCAN_TAIL_MAX bytes or all; `size` of the file. */
+/* … and at the end (ZIP readers start there). `tail`: the last SCAN_TAIL_MAX bytes or all; `size` of the
+ * file. */
 void model_kind_check_tail(struct model_report *report, struct view tail, uint64_t size);

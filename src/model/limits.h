@@ -7,11 +7,11 @@
 #define GGUF_TENSORS_MAX    65536u               /* tensors of one file */
 #define GGUF_KEY_MAX        65535u               /* bytes of a key */
 #define GGUF_NAME_MAX       63u                  /* bytes of a tensor's name */
-#define GGUF_STRING_MAX     (UINT64_C(64) << 20) /* bytes of one metadata string (a whole tokenizer.json fits) */
-#define GGUF_ARRAY_MAX      (UINT64_C(1) << 30) /* elements of one array, as the reference reader */
-#define GGUF_DIMENSION_MAX  (UINT64_C(1) << 48) /* one dimension of a tensor */
-#define GGUF_DIMENSIONS_MAX 4u                  /* rank */
-#define GGUF_ALIGNMENT_MIN  8u                  /* general.alignment */
+#define GGUF_STRING_MAX     (UINT64_C(64) << 20) /* bytes of one metadata string: a tokenizer.json fits */
+#define GGUF_ARRAY_MAX      (UINT64_C(1) << 30)  /* elements of one array, as the reference reader */
+#define GGUF_DIMENSION_MAX  (UINT64_C(1) << 48)  /* one dimension of a tensor */
+#define GGUF_DIMENSIONS_MAX 4u                   /* rank */
+#define GGUF_ALIGNMENT_MIN  8u                   /* general.alignment */
 #define GGUF_ALIGNMENT_MAX  65536u
 #define GGUF_VOCABULARY_MAX (UINT64_C(1) << 22) /* tokens */
 #define GGUF_TOKEN_MAX      65535u              /* bytes of one token's text */
@@ -30,5 +30,5 @@
 
 #define SCAN_HEAD_MAX         4096u               /* bytes that decide what a file is */
 #define SCAN_TAIL_MAX         65557u              /* where ZIP readers look for the end record: 22 + 65535 */
-#define PICKLE_STEPS_MAX      (UINT64_C(1) << 24) /* opcodes walked before a file counts as a runnable pickle */
+#define PICKLE_STEPS_MAX      (UINT64_C(1) << 24) /* opcodes walked before it counts as a runnable one */
 #define FINDINGS_PER_RULE_MAX 8u                  /* further ones of the same rule say nothing new */

@@ -1,6 +1,6 @@
-/* pickle: walks Python pickle opcodes without running anything, to tell whether Python would import a name from them.
- * Streaming, constant memory. Used to name what a refused pickle would call, and to refuse safetensors files whose
- * first bytes are also a runnable pickle. */
+/* pickle: walks Python pickle opcodes without running anything, to tell whether Python would import a name
+ * from them. Streaming, constant memory. Used to name what a refused pickle would call, and to refuse
+ * safetensors files whose first bytes are also a runnable pickle. */
 #pragma once
 
 #include "base/view.h"

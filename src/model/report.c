@@ -33,7 +33,7 @@ void report_escape(char *out, size_t size, struct view v) {
 }
 
 struct quote report_quote(struct view v) {
-        struct quote q;
+        struct quote q = {""};
 
         report_escape(q.text, sizeof q.text, v);
         return q;

@@ -1,4 +1,5 @@
-/* report: turns what a reader noticed into findings, by the catalogue, at most FINDINGS_PER_RULE_MAX a rule. */
+/* report: turns what a reader noticed into findings, by the catalogue, at most FINDINGS_PER_RULE_MAX a rule.
+ * */
 #pragma once
 
 #include "model/rules.h"
@@ -10,7 +11,8 @@ struct model_report {
 
 #define REPORT_WHOLE UINT64_MAX /* the file as a whole, not one place in it */
 
-/* `tensor` is hostile and is escaped here; text from the file inside the message goes through report_quote. */
+/* `tensor` is hostile and is escaped here; text from the file inside the message goes through report_quote.
+ * */
 void report_put(struct model_report *r, enum model_rule rule, uint64_t at, struct view tensor,
                 const char *format, ...) SAI_PRINTF(5, 6);
 /* True once a finding of severity reject was put. */

@@ -1,5 +1,5 @@
-/* rules: the catalogue of everything that the format readers can find fault with. One table gives each rule its
- * stable id, stage, severity and the words for people; docs/rules.md is checked against it by a test. */
+/* rules: the catalogue of everything that the format readers can find fault with. One table gives each rule
+ * its stable id, stage, severity and the words for people; docs/rules.md is checked against it by a test. */
 #pragma once
 
 #include "model/finding.h"

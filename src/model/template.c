@@ -5,10 +5,10 @@
 #include "model/template_lexer.h"
 #include "model/template_value.h"
 
-/* A recursive descent over Jinja's grammar (jinja2/parser.py). Nothing is evaluated but the putting together of
- * constant texts. Expressions yield what is known about their value; a text that was put together must not become the
- * name of a member, whatever way it takes through variables: assignments are remembered as edges between names (without
- * regard to order or scope) and followed at the end. */
+/* A recursive descent over Jinja's grammar (jinja2/parser.py). Nothing is evaluated but the putting together
+ * of constant texts. Expressions yield what is known about their value; a text that was put together must not
+ * become the name of a member, whatever way it takes through variables: assignments are remembered as edges
+ * between names (without regard to order or scope) and followed at the end. */
 
 #define NAMES_MAX   1024u
 #define EDGES_MAX   4096u
@@ -266,7 +266,8 @@ static void take_literal(struct parser *p, struct value *v) {
 
 /* ---- expressions ---- */
 
-/* Items up to the closing bracket, which is consumed. One item in round brackets without a comma is itself. */
+/* Items up to the closing bracket, which is consumed. One item in round brackets without a comma is itself.
+ * */
 static void parse_items(struct parser *p, const char *close, struct value *ret) {
         struct value list, item;
         bool first = true, comma = false;
@@ -516,8 +517,11 @@ static void parse_method(struct parser *p, struct value *v, struct view name, si
                 return;
         }
         p->content_tests += m->result == RESULT_NUMBER && is_said(p, v) && value_is_text(&a.first);
-        if (view_eq_str(name, "append") && owner >= 0)
-                assign(p, owner, a.built ? &(struct value){.kind = VALUE_BUILT} : &a.first, mark);
+        if (view_eq_str(name, "append") && owner >= 0) {
+                if (a.built)
+                        value_set(&a.first, VALUE_BUILT);
+                assign(p, owner, &a.first, mark);
+        }
         apply(p, v, m, &a, true, at);
 }
 
@@ -641,7 +645,8 @@ static void check_path(struct parser *p, const struct value *v, size_t at) {
                 note(p, RULE_TEMPLATE_NAME, at, "a member that is not on the list", path);
 }
 
-/* A filter or test that is named by an argument: map("trim"), select("string"), selectattr("role", "equalto", …). */
+/* A filter or test that is named by an argument: map("trim"), select("string"), selectattr("role", "equalto",
+ * …). */
 static void check_indirect(struct parser *p, struct view filter, const struct arguments *a, size_t at) {
         bool by_member = view_eq_str(filter, "selectattr") || view_eq_str(filter, "rejectattr");
         bool by_filter = view_eq_str(filter, "map");

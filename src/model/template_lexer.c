@@ -201,8 +201,8 @@ static bool hex_value(struct view v, uint32_t *ret) {
         return true;
 }
 
-/* One escape behind the backslash; its length in the source, or 0 when its meaning is hidden or it is malformed. Only
- * ASCII results matter here: names that are looked for are ASCII. */
+/* One escape behind the backslash; its length in the source, or 0 when its meaning is hidden or it is
+ * malformed. Only ASCII results matter here: names that are looked for are ASCII. */
 static size_t take_escape(struct view v, char *ret_c) {
         static const char from[] = "ntrbfav0", to[] = "\n\t\r\b\f\a\v";
         const char *found;

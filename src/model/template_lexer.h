@@ -1,4 +1,5 @@
-/* template_lexer: cuts a Jinja template into tokens, in the way that Jinja's own lexer does. Pure; borrows the text. */
+/* template_lexer: cuts a Jinja template into tokens, in the way that Jinja's own lexer does. Pure; borrows
+ * the text. */
 #pragma once
 
 #include "base/view.h"
@@ -37,5 +38,6 @@ struct template_lexer {
 void template_lexer_init(struct template_lexer *l, struct view text);
 struct template_token template_lexer_next(struct template_lexer *l);
 
-/* Decodes a string literal's escapes into `out`; false when it doesn't fit or has an escape that hides its meaning. */
+/* Decodes a string literal's escapes into `out`; false when it doesn't fit or has an escape that hides its
+ * meaning. */
 bool template_text_decode(struct view literal, char *out, size_t size, size_t *ret_n);

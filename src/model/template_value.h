@@ -1,5 +1,6 @@
-/* template_value: what is known about the value of an expression in a chat template. Nothing is evaluated but the
- * putting together of constant texts, so that a name made from pieces is seen. Used by template only. Pure. */
+/* template_value: what is known about the value of an expression in a chat template. Nothing is evaluated but
+ * the putting together of constant texts, so that a name made from pieces is seen. Used by template only.
+ * Pure. */
 #pragma once
 
 #include "model/template_rules.h"
@@ -32,7 +33,8 @@ static inline bool value_is_text(const struct value *v) {
 static inline struct view value_text(const struct value *v) {
         return (struct view){v->text, v->n};
 }
-/* Might be, or hold, a text that was put together, that somebody sent, or that begins like an internal name. */
+/* Might be, or hold, a text that was put together, that somebody sent, or that begins like an internal name.
+ * */
 bool value_is_built(const struct value *v);
 /* __x anywhere, or a whole word that begins with an underscore. */
 bool value_names_internals(struct view text);

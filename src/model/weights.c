@@ -2,14 +2,14 @@
 
 #include "base/num.h"
 
-/* Bytes examined at once: the quick test only says whether one of them is bad; then they are counted one by one. */
+/* Bytes examined at once: the quick test only says whether one of them is bad; then they are counted one by
+ * one. */
 #define STRIDE 16384u
 
 static inline uint16_t get16(const uint8_t *p) {
         uint16_t x;
 
-        memcpy(&x, p,
-               sizeof x); /* every supported machine is little-endian; compilers turn this into vector loads */
+        memcpy(&x, p, sizeof x); /* machines are little-endian; this becomes a vector load */
         return x;
 }
 
@@ -48,7 +48,8 @@ static inline bool f8_is_bad(enum weights_numbers numbers, uint8_t x) {
         }
 }
 
-/* The scale of an IQ1_M block lies in the top nibbles of its four scale words (ggml-common.h, iq1m_scale_t). */
+/* The scale of an IQ1_M block lies in the top nibbles of its four scale words (ggml-common.h, iq1m_scale_t).
+ * */
 static inline uint16_t iq1m_scale(const uint8_t *block) {
         const uint8_t *s = block + 48;
 

@@ -1,5 +1,5 @@
-/* weights: finds numbers that are not numbers (NaN, infinity) in tensors: among the elements of float tensors and
- * among the block scales of quantised ones. Streaming: bytes in any pieces. Pure, constant memory. */
+/* weights: finds numbers that are not numbers (NaN, infinity) in tensors: among the elements of float tensors
+ * and among the block scales of quantised ones. Streaming: bytes in any pieces. Pure, constant memory. */
 #pragma once
 
 #include "base/view.h"

@@ -3,7 +3,8 @@
 #include "base/file.h"
 #include "base/num.h"
 
-/* From ggml.h and ggml-common.h, written down here a second time on purpose: the readers' tables are checked by it. */
+/* From ggml.h and ggml-common.h, written down here a second time on purpose: the readers' tables are checked
+ * by it. */
 const struct modelgen_type modelgen_gguf_types[] = {
         {"F32", 0, 0, 1, 4, 0, 4, 0x7fc00000, 0xff800000},
         {"F16", 1, 0, 1, 2, 0, 2, 0x7e00, 0xfc00},
@@ -320,14 +321,15 @@ static int put_large_header(struct buf *out, uint64_t rows) {
 
 int modelgen_gguf_large(uint64_t size, int fd) {
         _cleanup_(buf_donep) struct buf header = BUF_INIT((size_t)16 << 20);
-        _cleanup_(freep) uint8_t *chunk = malloc(LARGE_CHUNK);
+        _cleanup_(freep) uint8_t *chunk = NULL;
         uint64_t state = UINT64_C(0x9e3779b97f4a7c15), left;
         int r;
 
-        if (!chunk)
-                return -ENOMEM;
         if (size < LARGE_HEADER + LARGE_ROW)
                 return -EINVAL;
+        chunk = malloc(LARGE_CHUNK);
+        if (!chunk)
+                return -ENOMEM;
         left = (size - LARGE_HEADER) / LARGE_ROW;
         r = put_large_header(&header, left);
         if (r >= 0)

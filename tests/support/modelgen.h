@@ -1,14 +1,16 @@
-/* modelgen: makes model files for tests: small valid ones of every type, large ones for measurements, and malformed
- * ones, each a named change to a valid file with the rule that must refuse it. */
+/* modelgen: makes model files for tests: small valid ones of every type, large ones for measurements, and
+ * malformed ones, each a named change to a valid file with the rule that must refuse it. */
 #pragma once
 
 #include "base/buf.h"
 
 /* All: 0 or -ENOMEM / -EFBIG / -EINVAL; `out` is appended to. */
 
-/* A small GGUF that uses everything the reader looks at: every kind of value, a vocabulary, a template, three tensors. */
+/* A small GGUF that uses everything the reader looks at: every kind of value, a vocabulary, a template, three
+ * tensors. */
 SAI_NODISCARD int modelgen_gguf(struct buf *out);
-/* A GGUF with one tensor of two blocks of the type `id` (ggml's number); *ret_data = offset of its first byte. */
+/* A GGUF with one tensor of two blocks of the type `id` (ggml's number); *ret_data = offset of its first
+ * byte. */
 SAI_NODISCARD int modelgen_gguf_of_type(uint32_t id, struct buf *out, size_t *ret_data);
 /* A safetensors file: header, then `data` pseudo-random bytes (valid floats of any width). */
 SAI_NODISCARD int modelgen_safetensors(struct view header, size_t data, struct buf *out);
@@ -22,7 +24,8 @@ struct modelgen_type {
         uint32_t id;   /* GGUF only */
         unsigned bits; /* of an element: safetensors only */
         unsigned block, bytes;
-        /* Where a block of a GGUF type keeps a number that may be NaN, and how it is written; width 0: nowhere. */
+        /* Where a block of a GGUF type keeps a number that may be NaN, and how it is written; width 0:
+         * nowhere. */
         unsigned nan_at, nan_width;
         uint32_t nan, infinity; /* infinity 0: the format has none */
 };

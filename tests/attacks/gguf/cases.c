@@ -1,6 +1,7 @@
-/* Malformed GGUF files: changes to the file that modelgen_gguf makes. A marker is a text that occurs once in it; the
- * change happens `delta` bytes behind it. Behind a key come its type (4 bytes) and its value; behind a tensor's name its
- * rank (4), dimensions (8 each), type (4) and offset (8). In front of both stands a length (8). */
+/* Malformed GGUF files: changes to the file that modelgen_gguf makes. A marker is a text that occurs once in
+ * it; the change happens `delta` bytes behind it. Behind a key come its type (4 bytes) and its value; behind
+ * a tensor's name its rank (4), dimensions (8 each), type (4) and offset (8). In front of both stands a
+ * length (8). */
 #include "base/num.h"
 #include "support/modelgen.h"
 
@@ -253,7 +254,8 @@ static int apply(const struct row *row, struct view file, struct buf *out) {
                 r = buf_append_view(out, row->bytes);
         if (r >= 0 && row->change != CUT)
                 r = buf_append_view(out, view_sub(file, at + over, SIZE_MAX));
-        /* An inserted pair is counted. The data moves too: other rules may speak up besides the expected one. */
+        /* An inserted pair is counted. The data moves too: other rules may speak up besides the expected one.
+         * */
         if (r >= 0 && row->change == INSERT && row->marker[0])
                 out->p[16]++;
         return r;

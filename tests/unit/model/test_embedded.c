@@ -111,8 +111,8 @@ static void random_bytes_raise_no_alarm(void **state) {
                         fail_msg("random bytes look like %s", model_kind_name(kind));
 }
 
-/* Given the magic number (up to 4 bytes), random bytes behind it pass so seldom that a whole model raises no alarm:
- * magic numbers of four bytes come up ten times in 40 GB, those of two bytes 600,000 times. */
+/* Given the magic number (up to 4 bytes), random bytes behind it pass so seldom that a whole model raises no
+ * alarm: magic numbers of four bytes come up ten times in 40 GB, those of two bytes 600,000 times. */
 static void a_magic_number_by_chance_raises_no_alarm(void **state) {
         static const struct {
                 struct view magic;

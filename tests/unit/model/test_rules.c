@@ -22,7 +22,8 @@ static void every_rule_is_complete_and_unique(void **state) {
         assert_null(model_rule_find(VIEW("GGUF-G99")));
 }
 
-/* docs/rules.md has for each rule the section that this writes, in this order; SECAI_WRITE_RULES=1 writes it anew. */
+/* docs/rules.md has for each rule the section that this writes, in this order; SECAI_WRITE_RULES=1 writes it
+ * anew. */
 static void expected_page(struct buf *page) {
         assert_int_equal(buf_append_str(page,
                                         "# Rules of the format readers\n\n"

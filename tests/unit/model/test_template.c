@@ -1,4 +1,5 @@
-/* Chat templates: the files of tests/attacks/template. In refuse/, the name begins with the rule that must speak. */
+/* Chat templates: the files of tests/attacks/template. In refuse/, the name begins with the rule that must
+ * speak. */
 #include <dirent.h>
 
 #include "base/file.h"
