@@ -9,8 +9,7 @@
 
 static const char *const migrations[] = {
         "CREATE TABLE thing (name TEXT PRIMARY KEY NOT NULL, size INTEGER NOT NULL) STRICT;",
-        "ALTER TABLE thing ADD COLUMN note TEXT; CREATE TABLE part (thing TEXT NOT NULL REFERENCES "
-        "thing(name)) STRICT;",
+        "ALTER TABLE thing ADD note TEXT; CREATE TABLE part (thing TEXT REFERENCES thing(name)) STRICT;",
         "CREATE INDEX thing_size ON thing(size);",
 };
 

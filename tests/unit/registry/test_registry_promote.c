@@ -351,8 +351,8 @@ static void test_malformed_messages_are_refused(void **state) {
                 "{\"op\":\"promote\",\"job\":\"a b\",\"name\":\"n\",\"evidence\":\"\",\"signature\":\"\"}",
                 "{\"op\":\"promote\",\"job\":\"a\",\"name\":\"\",\"evidence\":\"\",\"signature\":\"\"}",
                 "{\"op\":\"promote\",\"job\":\"a\",\"name\":\"n\",\"evidence\":\"!\",\"signature\":\"\"}",
-                "{\"op\":\"promote\",\"job\":\"a\",\"name\":\"n\",\"evidence\":\"\",\"signature\":\"\","
-                "\"force\":true}",
+                ("{\"op\":\"promote\",\"job\":\"a\",\"name\":\"n\",\"evidence\":\"\",\"signature\":\"\","
+                 "\"force\":true}"),
         };
         _cleanup_(closep) int quarantine = registry_fixture_channel(&f, "quarantine"),
                               inference = registry_fixture_channel(&f, "inference"),
