@@ -123,9 +123,11 @@ static int read_everything(struct app *app) {
 }
 
 static int lock_in(struct app *app) {
+        const struct service *s = app->service;
         struct sandbox_report report;
         struct fault fault = FAULT_NONE;
-        int r = ui_sandbox_enter(app->service, &report, &fault);
+        int r = ui_sandbox_enter(service_state_path(s), service_share_path(s), service_run_path(s), &report,
+                                 &fault);
 
         if (r < 0)
                 return log_fault("sandbox_failed", r, &fault);

@@ -3,11 +3,12 @@
 #include "ui/limits.h"
 
 /* Its own state, the data files, and the other services' UNIX sockets; no network but the sockets that were passed in. */
-int ui_sandbox_enter(const struct service *s, struct sandbox_report *ret, struct fault *reterr) {
+int ui_sandbox_enter(const char *state_path, const char *share_path, const char *run_path,
+                     struct sandbox_report *ret, struct fault *reterr) {
         const struct sandbox_path paths[] = {
-                {.path = service_state_path(s), .access = SANDBOX_READ | SANDBOX_WRITE},
-                {.path = service_share_path(s), .access = SANDBOX_READ},
-                {.path = service_run_path(s), .access = SANDBOX_READ},
+                {.path = state_path, .access = SANDBOX_READ | SANDBOX_WRITE},
+                {.path = share_path, .access = SANDBOX_READ},
+                {.path = run_path, .access = SANDBOX_READ},
                 {0},
         };
         const struct sandbox_profile profile = {

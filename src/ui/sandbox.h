@@ -2,6 +2,6 @@
 #pragma once
 
 #include "core/sandbox.h"
-#include "core/service.h"
 
-SAI_NODISCARD int ui_sandbox_enter(const struct service *s, struct sandbox_report *ret, struct fault *reterr);
+SAI_NODISCARD int ui_sandbox_enter(const char *state_path, const char *share_path, const char *run_path,
+                                   struct sandbox_report *ret, struct fault *reterr);

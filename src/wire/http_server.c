@@ -249,6 +249,10 @@ static bool connection_begin(struct http_listener *l, struct http_connection *c,
 static void connection_end(struct http_connection *c) {
         struct http_server *s = c->listener->server;
 
+        if (c->request) { /* cut in the middle: what the library owned of it is gone */
+                c->request->method = NULL;
+                c->request->n_headers = 0;
+        }
         request_end(c);
         http_watch_remove(s->watch, &c->watched);
         (void)close_fd(c->watched.fd);
