@@ -6,11 +6,35 @@
 #include "model/finding.h"
 
 enum model_kind {
-        MODEL_KIND_UNKNOWN, MODEL_KIND_EMPTY, MODEL_KIND_GGUF, MODEL_KIND_SAFETENSORS, MODEL_KIND_GGML_LEGACY,
-        MODEL_KIND_PICKLE, MODEL_KIND_ZIP, MODEL_KIND_PYTORCH_ZIP, MODEL_KIND_NUMPY, MODEL_KIND_ONNX, MODEL_KIND_HDF5,
-        MODEL_KIND_TFLITE, MODEL_KIND_ELF, MODEL_KIND_PE, MODEL_KIND_MACHO, MODEL_KIND_SCRIPT, MODEL_KIND_TAR,
-        MODEL_KIND_GZIP, MODEL_KIND_BZIP2, MODEL_KIND_XZ, MODEL_KIND_ZSTD, MODEL_KIND_7Z, MODEL_KIND_PDF,
-        MODEL_KIND_HTML, MODEL_KIND_JSON, MODEL_KIND_TEXT, MODEL_KIND_IMAGE, MODEL_KIND_RAR, MODEL_KIND_LFS_POINTER,
+        MODEL_KIND_UNKNOWN,
+        MODEL_KIND_EMPTY,
+        MODEL_KIND_GGUF,
+        MODEL_KIND_SAFETENSORS,
+        MODEL_KIND_GGML_LEGACY,
+        MODEL_KIND_PICKLE,
+        MODEL_KIND_ZIP,
+        MODEL_KIND_PYTORCH_ZIP,
+        MODEL_KIND_NUMPY,
+        MODEL_KIND_ONNX,
+        MODEL_KIND_HDF5,
+        MODEL_KIND_TFLITE,
+        MODEL_KIND_ELF,
+        MODEL_KIND_PE,
+        MODEL_KIND_MACHO,
+        MODEL_KIND_SCRIPT,
+        MODEL_KIND_TAR,
+        MODEL_KIND_GZIP,
+        MODEL_KIND_BZIP2,
+        MODEL_KIND_XZ,
+        MODEL_KIND_ZSTD,
+        MODEL_KIND_7Z,
+        MODEL_KIND_PDF,
+        MODEL_KIND_HTML,
+        MODEL_KIND_JSON,
+        MODEL_KIND_TEXT,
+        MODEL_KIND_IMAGE,
+        MODEL_KIND_RAR,
+        MODEL_KIND_LFS_POINTER,
         MODEL_KIND_MAX
 };
 const char *model_kind_name(enum model_kind k);  /* "gguf", "pickle", … stable, for machines */
@@ -24,10 +48,10 @@ struct model_summary {
         enum model_kind kind;
         uint64_t size;
         uint64_t tensors;
-        uint64_t parameters;             /* sum of elements */
-        uint64_t context_length;         /* 0: unknown */
-        uint64_t non_finite;             /* weights or block scales */
-        uint32_t format_version;         /* GGUF 2 or 3 */
+        uint64_t parameters;     /* sum of elements */
+        uint64_t context_length; /* 0: unknown */
+        uint64_t non_finite;     /* weights or block scales */
+        uint32_t format_version; /* GGUF 2 or 3 */
         bool has_chat_template;
         char architecture[MODEL_ARCHITECTURE_MAX]; /* "llama" or "" */
         char name[MODEL_NAME_MAX];                 /* general.name or "" */
@@ -56,4 +80,5 @@ static inline void model_scan_freep(struct model_scan **m) {
 bool model_embedded_plausible(struct view bytes, enum model_kind *ret_kind);
 
 /* A chat template alone (also used by tests and tools): puts findings with stage 5. */
-void model_template_check(struct view template_text, const char *key, uint64_t at, const struct finding_sink *sink);
+void model_template_check(struct view template_text, const char *key, uint64_t at,
+                          const struct finding_sink *sink);

@@ -86,6 +86,17 @@ static void the_name_does_not_decide(void **state) {
         assert_true(scan_run_has(&run, "KIND-002"));
 }
 
+/* The count's first byte stands where a safetensors header would begin. */
+static void a_gguf_is_one_whatever_its_tensor_count(void **state) {
+        char head[24] = "GGUF\3";
+
+        for (unsigned n = 0; n <= UINT8_MAX; n++) {
+                head[8] = (char)n;
+                scan_run(view_make(head, sizeof head), "model", 0, &run);
+                assert_int_equal(run.summary.kind, MODEL_KIND_GGUF);
+        }
+}
+
 static void every_kind_has_a_name_and_a_title(void **state) {
         for (unsigned a = 0; a < MODEL_KIND_MAX; a++) {
                 assert_true(strlen(model_kind_name((enum model_kind)a)) > 0);
@@ -101,6 +112,7 @@ int main(void) {
                 cmocka_unit_test(files_are_named_and_refused_in_plain_words),
                 cmocka_unit_test(a_tar_archive_is_named),
                 cmocka_unit_test(the_name_does_not_decide),
+                cmocka_unit_test(a_gguf_is_one_whatever_its_tensor_count),
                 cmocka_unit_test(every_kind_has_a_name_and_a_title),
         };
 
