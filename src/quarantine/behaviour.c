@@ -201,12 +201,10 @@ static int after_crash(struct test *t) {
 }
 
 static int run_prompt(struct test *t, const struct prompt *p) {
-        _cleanup_(buf_donep) struct buf text = BUF_INIT(ANSWER_BYTES_MAX);
-        struct llama_answer a = {.text = text};
+        _cleanup_(llama_answer_donep) struct llama_answer a = {.text = BUF_INIT(ANSWER_BYTES_MAX)};
         int r;
 
         r = ask(t, p, &a);
-        text = a.text; /* cleaned up here */
         if (r < 0)
                 return r;
         t->counts.asked++;

@@ -47,6 +47,9 @@ struct llama_answer {
         uint64_t pieces;
         enum llama_end end;
 };
+static inline void llama_answer_donep(struct llama_answer *a) {
+        buf_done(&a->text);
+}
 /* 0 and *answer whatever the model did; -ECANCELED, -ENOMEM. */
 SAI_NODISCARD int llama_session_ask(struct llama_session *s, const struct llama_question *q,
                                     struct llama_answer *answer);

@@ -75,11 +75,12 @@ static int settle_pass(struct run *run, const struct scan_result *result) {
 }
 
 static int run_pass(struct run *run, enum worker_trouble *ret_trouble) {
-        _cleanup_(freep) struct scan_result *result = calloc(1, sizeof *result);
+        _cleanup_(freep) struct scan_result *result = NULL;
         struct scan_watch watch = {.progress = on_slot, .userdata = run};
         struct stage *source = &run->v->stages[STAGE_SOURCE];
         int r;
 
+        result = calloc(1, sizeof *result);
         if (!result)
                 return -ENOMEM;
         r = check_source(run->p->policy, run->a, source);

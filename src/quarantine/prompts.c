@@ -164,17 +164,21 @@ static int check_set(const struct prompt_set *s, struct fault *reterr) {
         return 0;
 }
 
+static int make_room(struct prompt_set *s) {
+        s->list = calloc(PROMPTS_MAX, sizeof *s->list);
+        s->categories = calloc(NAMES_MAX, sizeof *s->categories);
+        return s->list && s->categories ? 0 : -ENOMEM;
+}
+
 int prompts_load(int dir_fd, struct prompt_set *ret, struct fault *reterr) {
         _cleanup_(prompts_donep) struct prompt_set s = {0};
         _cleanup_(names_donep) struct names names = {.n = 0};
         _cleanup_(digest_freep) struct digest *digest = NULL;
         int r;
 
-        s.list = calloc(PROMPTS_MAX, sizeof *s.list);
-        s.categories = calloc(NAMES_MAX, sizeof *s.categories);
-        if (!s.list || !s.categories)
-                return -ENOMEM;
-        r = digest_new(&digest);
+        r = make_room(&s);
+        if (r >= 0)
+                r = digest_new(&digest);
         if (r >= 0)
                 r = names_list(dir_fd, VIEW(".yaml"), &names);
         for (size_t i = 0; i < names.n && r >= 0; i++)

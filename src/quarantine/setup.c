@@ -92,14 +92,15 @@ void setup_done(struct setup *s) {
 }
 
 int setup_try(const struct setup *s, struct fault *reterr) {
-        _cleanup_(freep) struct scan_result *result = calloc(1, sizeof *result);
+        _cleanup_(freep) struct scan_result *result = NULL;
         _cleanup_(closep) int fd = memfd_create("nothing", MFD_CLOEXEC);
         int r;
 
-        if (!result)
-                return -ENOMEM;
         if (fd < 0)
                 return negative_errno();
+        result = calloc(1, sizeof *result);
+        if (!result)
+                return -ENOMEM;
         r = scan_pass(&s->pipeline.engine, fd, 0, VIEW("nothing"), NULL, result);
         if (r < 0)
                 return fault_set(reterr, r, "SETUP-003", 0, "scan-worker can't be started: %s", strerror(-r));

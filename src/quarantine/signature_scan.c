@@ -28,9 +28,10 @@ struct signature_scan {
 };
 
 int signature_scan_new(struct rules *rules, const struct finding_sink *sink, struct signature_scan **ret) {
-        _cleanup_(signature_scan_freep) struct signature_scan *s = calloc(1, sizeof *s);
+        _cleanup_(signature_scan_freep) struct signature_scan *s = NULL;
         size_t n;
 
+        s = calloc(1, sizeof *s);
         if (!s)
                 return -ENOMEM;
         s->rules = rules;

@@ -23,9 +23,9 @@ void stage_done(struct stage *s) {
 }
 
 int stage_put(struct stage *s, const struct finding *f) {
-        size_t at = s->n;
-
         if (s->n == FINDINGS_STORED_MAX) {
+                size_t at;
+
                 for (at = 0; at < s->n && s->findings[at].severity >= f->severity; at++)
                         ;
                 if (at == s->n)

@@ -204,17 +204,28 @@ static void take_ready(struct worker_link *l) {
         l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
 }
 
+/* 0 for a type that does not exist. */
+static size_t reply_size(uint32_t type) {
+        switch (type) {
+        case WORKER_READY:
+                return sizeof(struct worker_ready);
+        case WORKER_FAILED:
+                return sizeof(struct worker_failed);
+        case WORKER_TAKEN:
+                return sizeof(struct worker_taken);
+        case WORKER_FINDING:
+                return sizeof(struct worker_finding);
+        case WORKER_SUMMARY:
+                return sizeof(struct worker_summary);
+        default:
+                return 0;
+        }
+}
+
 static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
-        static const size_t sizes[] = {
-                [WORKER_READY - WORKER_READY] = sizeof(struct worker_ready),
-                [WORKER_FAILED - WORKER_READY] = sizeof(struct worker_failed),
-                [WORKER_TAKEN - WORKER_READY] = sizeof(struct worker_taken),
-                [WORKER_FINDING - WORKER_READY] = sizeof(struct worker_finding),
-                [WORKER_SUMMARY - WORKER_READY] = sizeof(struct worker_summary),
-        };
         uint32_t type = n >= sizeof m->head ? m->head.type : 0;
 
-        if (type < WORKER_READY || type > WORKER_SUMMARY || n != sizes[type - WORKER_READY]) {
+        if (n == 0 || n != reply_size(type)) {
                 trouble(l, WORKER_LIED);
                 return;
         }
