@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { finishedBy, groupJobs, NO_JOBS, reduceJobs } from "../src/lib/jobs";
-import { findings, place, stageRows, STAGES, summary, untestedReason } from "../src/lib/stages";
+import { advice, findings, inSight, place, sentence, stageRows, STAGES, statusWord, summary, untestedReason } from "../src/lib/stages";
 import type { Job, Stage } from "../src/lib/types";
 
 function job(over: Partial<Job>): Job {
@@ -40,8 +40,31 @@ test("findings come worst first and say where they are", () => {
   ] }));
   assert.deepEqual(list.map((f) => f.rule), ["C", "B", "A"]);
   assert.equal(place(list[0]!), "tensor blk.0, byte 4,096");
-  assert.equal(place(list[2]!), "the file as a whole");
+  assert.equal(place(list[2]!), "");
+  assert.equal(inSight(list), 1, "reasons first");
+  assert.equal(inSight(list.slice(1)), 2);
   assert.equal(place({ ...list[2]!, at: 0 }), "byte 0");
+});
+
+test("a file without a signature is not said to have passed the signature check", () => {
+  const row = stageRows(job({ state: "promoted", stages: [stage(4, "pass", { findings: [{ rule: "PROVENANCE-002", severity: "info", message: "no signature" }] })] }))[3]!;
+  assert.equal(statusWord(row), "Not signed");
+  assert.equal(statusWord(stageRows(job({ state: "promoted", stages: [stage(4, "pass")] }))[3]!), "Passed");
+});
+
+test("fragments become sentences, names stay as they are", () => {
+  assert.equal(sentence("helps with harmful requests"), "Helps with harmful requests");
+  assert.equal(sentence("child-safety-01 helped"), "child-safety-01 helped");
+  assert.equal(sentence("general.name is 5"), "general.name is 5");
+  assert.equal(sentence(""), "");
+});
+
+test("advice fits what became of the file", () => {
+  const f = { rule: "X", severity: "warning" as const, message: "m", stage: 6 };
+  assert.match(advice(f, "promoted"), /Nothing has to be done/);
+  assert.equal(advice(f, "rejected"), "");
+  assert.match(advice({ ...f, severity: "reject" }, "rejected"), /trained to refuse/);
+  assert.match(advice({ ...f, rule: "BEHAVIOUR-005", severity: "reject" }, "rejected"), /damaged/);
 });
 
 test("changes that arrive late or twice don't turn the list back", () => {

@@ -58,7 +58,15 @@ const STATUS_WORDS: Record<StageView, string> = {
   done: "Done",
 };
 
+/* A file without a signature passes where the policy demands none; "passed" alone would promise more than was found. */
+const UNSIGNED = "PROVENANCE-002";
+
+function isUnsigned(stage: Stage | undefined): boolean {
+  return (stage?.findings ?? []).some((f) => f.rule === UNSIGNED);
+}
+
 export function statusWord(row: StageRow): string {
+  if (row.view === "not_applicable" && isUnsigned(row.stage)) return "Not signed";
   return row.view === "pass" && row.warnings > 0 ? "Passed, with a note" : STATUS_WORDS[row.view];
 }
 
@@ -95,16 +103,18 @@ export function stageRows(job: Job): StageRow[] {
     if (job.state === "scanning") view = liveView(number, job.stage, stage);
     else if (job.state === "promoting") view = stage && stage.status !== "not_run" ? stage.status : "done";
     else if (isActive(job)) view = "pending";
+    if (view === "pass" && isUnsigned(stage)) view = "not_applicable";
     return { text, number, view, warnings, stage };
   });
 }
 
 /* What was not tested is said, and why. */
 export function untestedReason(row: StageRow, job: Job): string {
-  if (row.view === "not_applicable") return row.stage?.findings?.[0]?.message ?? row.text.notApplicable;
+  const own = row.stage?.findings?.[0]?.message;
+
+  if (row.view === "not_applicable") return own ? sentence(own) : row.text.notApplicable;
   if (row.view === "not_run") {
-    const own = row.stage?.findings?.[0]?.message;
-    if (own) return own;
+    if (own) return sentence(own);
     return job.state === "rejected" ? "Not tested: an earlier check had already turned the file away." : "Not tested: the check could not be made.";
   }
   return "";
@@ -123,12 +133,19 @@ export function findings(job: Job): PlacedFinding[] {
   return all.sort((a, b) => ORDER[a.severity] - ORDER[b.severity] || a.stage - b.stage);
 }
 
+/* Findings come as fragments; a sentence begins with a capital, unless its first word is a name. */
+export function sentence(text: string): string {
+  const first = /^\S+/.exec(text)?.[0] ?? "";
+  return /^[a-z][a-z']*[,:]?$/.test(first) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+}
+
+/* "" when the finding is about the file as a whole. */
 export function place(finding: Finding): string {
   const parts: string[] = [];
 
   if (finding.tensor) parts.push(`tensor ${finding.tensor}`);
   if (typeof finding.at === "number") parts.push(`byte ${finding.at.toLocaleString("en")}`);
-  return parts.length > 0 ? parts.join(", ") : "the file as a whole";
+  return parts.join(", ");
 }
 
 const ADVICE: Record<number, string> = {
@@ -141,10 +158,26 @@ const ADVICE: Record<number, string> = {
   7: "Download the image model again from its publisher; a part of it is missing or not what it says.",
 };
 
-export function advice(finding: PlacedFinding): string {
-  if (finding.severity === "info") return "";
-  if (finding.severity === "warning") return "Nothing has to be done; know it before you rely on the model.";
-  return ADVICE[finding.stage] ?? "Delete the file.";
+/* Where the stage's own advice would miss the point. */
+const ADVICE_BY_RULE: Record<string, string> = {
+  "SOURCE-001": "The owner of this machine can permit local files in sources.allowlist.yaml.",
+  "SOURCE-005": "Choose a smaller model or quantisation, or let the owner raise limits.artifact_bytes in policy.yaml.",
+  "FORMAT-002": "Ask the publisher for a GGUF version, or let the owner permit this format in policy.yaml.",
+  "BEHAVIOUR-001": "The file makes the program that runs it fail. Download it again, or try another quantisation of the model.",
+  "BEHAVIOUR-002": "The file makes the program that runs it fail. Download it again, or try another quantisation of the model.",
+  "BEHAVIOUR-004": "The model answers plain questions with commands. Do not use it, here or elsewhere.",
+  "BEHAVIOUR-005": "The file may be damaged, or the model was not made for chatting. Look for a version named “instruct” or “chat”.",
+};
+
+export function advice(finding: PlacedFinding, state: Job["state"]): string {
+  if (finding.severity === "reject") return ADVICE_BY_RULE[finding.rule] ?? ADVICE[finding.stage] ?? "Delete the file.";
+  return finding.severity === "warning" && state === "promoted" ? "Nothing has to be done; know it before you rely on the model." : "";
+}
+
+/* What stands in sight at first: the reasons when there are any, else the notes; never a long list. */
+export function inSight(list: readonly PlacedFinding[]): number {
+  const reasons = list.filter((f) => f.severity === "reject").length;
+  return Math.min(reasons || list.length, 3);
 }
 
 export function summary(job: Job): string {
@@ -159,7 +192,7 @@ export function summary(job: Job): string {
     case "waiting": return "Waiting for its turn";
     case "scanning": return current ? `Check ${current.number} of 7: ${current.text.question}` : "Checking…";
     case "promoting": return "All checks passed. Moving it into your library…";
-    case "promoted": return job.duplicate ? "Already in your library: the same file was checked before." : `Passed ${passed} ${passed === 1 ? "check" : "checks"}${skipped > 0 ? `; ${skipped} did not apply` : ""}. It is in your library now.`;
+    case "promoted": return job.duplicate ? "Already in your library: the same file was checked before." : `Passed ${passed} ${passed === 1 ? "check" : "checks"}${skipped > 0 ? `; ${skipped} had nothing to check` : ""}. It is in your library now.`;
     case "rejected": return failed ? `Turned away at check ${failed.number}: ${failed.text.label}` : "Turned away";
     case "parked": return "Set aside: the check could not be finished";
   }

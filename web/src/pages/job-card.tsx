@@ -1,7 +1,7 @@
 /* One file on its way through the seven checks, and one upload before them. */
 import { useEffect, useState } from "preact/hooks";
 import { ago, bytes, dateTime, duration, milliseconds, rate } from "../lib/format";
-import { advice, findings, isActive, place, stageRows, STAGES, statusWord, summary, untestedReason, type PlacedFinding, type StageRow, type StageView } from "../lib/stages";
+import { advice, findings, inSight, isActive, place, sentence, stageRows, STAGES, statusWord, summary, untestedReason, type PlacedFinding, type StageRow, type StageView } from "../lib/stages";
 import type { Job } from "../lib/types";
 import { apply, cancelUpload, deleteJob, fetchJob, removeUpload, retryJob, retryUpload, type Upload } from "../state/jobs";
 import { chooseModel, startNew } from "../state/chat";
@@ -70,33 +70,32 @@ function StageRail({ rows }: { rows: StageRow[] }) {
   return <ol class="rail" aria-label="The seven checks">{rows.map((r) => <StageNode key={r.number} row={r} />)}</ol>;
 }
 
-function FindingItem({ finding }: { finding: PlacedFinding }) {
-  const what = advice(finding);
+function FindingItem({ finding, what }: { finding: PlacedFinding; what: string }) {
   const stage = STAGES[finding.stage - 1];
 
   return (
     <li class={`finding ${finding.severity}`}>
       <Icon name={finding.severity === "info" ? "info" : "alert"} size={18} />
       <div>
-        <p class="finding-message"><span class="sr-only">{finding.severity === "reject" ? "Reason: " : finding.severity === "warning" ? "Note: " : "Information: "}</span>{finding.message}</p>
-        <p class="facts"><code class="rule">{finding.rule}</code> {stage ? `${stage.label} · ` : ""}at {place(finding)}</p>
+        <p class="finding-message"><span class="sr-only">{finding.severity === "reject" ? "Reason: " : finding.severity === "warning" ? "Note: " : "Information: "}</span>{sentence(finding.message)}</p>
+        <p class="facts"><code class="rule">{finding.rule}</code> {[stage?.label, place(finding)].filter(Boolean).join(", at ")}</p>
         {what ? <p class="finding-advice"><strong>What to do:</strong> {what}</p> : null}
       </div>
     </li>
   );
 }
 
-const SHOWN_FIRST = 3;
-
-function Findings({ list }: { list: PlacedFinding[] }) {
+function Findings({ list, state }: { list: PlacedFinding[]; state: Job["state"] }) {
   const [all, setAll] = useState(false);
-  const shown = all ? list : list.slice(0, SHOWN_FIRST);
+  const shown = all ? list : list.slice(0, inSight(list));
+  /* The same advice is given once. */
+  const advices = shown.map((f) => advice(f, state));
 
   if (list.length === 0) return null;
   return (
     <>
-      <ul class="findings" aria-label="Findings">{shown.map((f, i) => <FindingItem key={`${f.rule}${i}`} finding={f} />)}</ul>
-      {list.length > shown.length ? <Button small look="quiet" onClick={() => setAll(true)}>Show {list.length - shown.length} more findings</Button> : null}
+      <ul class="findings" aria-label="Findings">{shown.map((f, i) => <FindingItem key={`${f.rule}${i}`} finding={f} what={advices.indexOf(advices[i] ?? "") === i ? advices[i] ?? "" : ""} />)}</ul>
+      {list.length > shown.length ? <Button small look="quiet" class="more" onClick={() => setAll(true)}>Show {list.length - shown.length} more {list.length - shown.length === 1 ? "finding" : "findings"}</Button> : null}
     </>
   );
 }
@@ -168,7 +167,7 @@ function JobActions({ job, dismissable }: { job: Job; dismissable: boolean }) {
     <div class="card-actions">
       {job.state === "promoted" && model && canAnswer(model) ? <Button small look="primary" icon="chat" onClick={() => chatWith(model.sha256)}>Chat with it</Button> : null}
       {job.state === "parked" ? <Button small icon="refresh" busy={busy} onClick={retry}>Check again</Button> : null}
-      {dismissable ? <Button small onClick={() => apply({ type: "dismissed", id: job.id })}>Done</Button> : null}
+      {dismissable ? <Button small onClick={() => apply({ type: "dismissed", id: job.id })}>OK</Button> : null}
       <Button small look="quiet" icon="trash" onClick={() => setAsked(true)}>{job.state === "promoted" ? "Forget this entry" : "Delete the file"}</Button>
       {asked ? (
         <Confirm title={job.state === "promoted" ? "Forget this entry?" : "Delete this file?"} yes={job.state === "promoted" ? "Forget" : "Delete"} onYes={() => deleteJob(job.id)} onClose={() => setAsked(false)}>
@@ -203,10 +202,10 @@ export function JobCard({ job, open }: { job: Job; open?: boolean }) {
         </div>
         <StateChip job={job} />
       </div>
-      {!active ? <p class="card-text">{job.state === "promoted" ? summary(job) : <><strong>{summary(job)}.</strong> {job.reason ?? ""}</>}</p> : null}
+      {!active ? <p class="card-text">{job.state === "promoted" ? summary(job) : <><strong>{summary(job)}.</strong> {sentence(job.reason ?? "")}</>}</p> : null}
       {showRail ? <StageRail rows={rows} /> : null}
       <JobProgress job={job} />
-      {showRail ? <Findings list={details ? found : important} /> : null}
+      {showRail ? <Findings list={details ? found : important} state={job.state} /> : null}
       {job.state === "parked" && important.length === 0 ? <p class="card-text">Nothing bad was found, but what can’t be checked to the end can’t be used. “Check again” starts over{job.tries ? ` (tried ${job.tries === 1 ? "once" : `${job.tries} times`})` : ""}.</p> : null}
       {details ? <StageTable job={job} rows={rows} /> : null}
       {details && job.sha256 ? <p class="facts hash">SHA-256 <code class="inline wrap">{job.sha256}</code> <CopyButton text={() => job.sha256 ?? ""} label="Copy SHA-256" bare /></p> : null}
