@@ -469,6 +469,32 @@ static void uploads_need_a_name_and_a_length(void **state) {
         assert_code(&b, "PUT", "/api/uploads?name=a.gguf", NULL, 411, "length_required");
 }
 
+/* Nobody answers on the channel, so that those that were let in wait. */
+static void one_upload_more_than_may_run_is_told_to_wait(void **state) {
+        struct browser b = owner();
+        int listening = harness_take_socket(h, "quarantine", "fd"), fds[4], channels[4];
+
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+                fds[i] = browser_open(&b, "PUT", "/api/uploads?name=a.gguf", 1000);
+                send_all(fds[i], big, 1000);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++) { /* all four are in */
+                channels[i] = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+                assert_true(channels[i] >= 0);
+        }
+        assert_int_equal(upload(&b, "/api/uploads?name=a.gguf", 1000), 429);
+        for (size_t i = 0; i < ARRAY_SIZE(channels); i++)
+                (void)close_fd(channels[i]);
+        (void)close_fd(listening);
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+                char text[64] = {0};
+
+                assert_true(recv(fds[i], text, sizeof(text) - 1, 0) > 12);
+                assert_non_null(strstr(text, " 503 "));
+                (void)close_fd(fds[i]);
+        }
+}
+
 static void nothing_of_an_upload_is_taken_without_a_session(void **state) {
         struct browser b = owner(), other = {.port = b.port};
 
@@ -510,6 +536,7 @@ int main(void) {
                 TEST(a_full_disk_is_said_and_nothing_is_committed),
                 TEST(quarantines_refusal_is_passed_on),
                 TEST(uploads_need_a_name_and_a_length),
+                TEST(one_upload_more_than_may_run_is_told_to_wait),
                 TEST(nothing_of_an_upload_is_taken_without_a_session),
                 TEST(the_demo_model_is_imported_by_descriptor),
         };
