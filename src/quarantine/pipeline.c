@@ -74,21 +74,10 @@ static int settle_pass(struct run *run, const struct scan_result *result) {
         return 0;
 }
 
-static int run_pass(struct run *run, enum worker_trouble *ret_trouble) {
-        _cleanup_(freep) struct scan_result *result = NULL;
+static int pass_into(struct run *run, struct scan_result *result, enum worker_trouble *ret_trouble) {
         struct scan_watch watch = {.progress = on_slot, .userdata = run};
-        struct stage *source = &run->v->stages[STAGE_SOURCE];
         int r;
 
-        result = calloc(1, sizeof *result);
-        if (!result)
-                return -ENOMEM;
-        r = check_source(run->p->policy, run->a, source);
-        if (r < 0)
-                return r;
-        stage_settle(source);
-        if (run->a->size > run->p->policy->artifact_bytes)
-                return 0; /* too large to be read at all */
         r = scan_pass(&run->p->engine, run->a->fd, run->a->size, run->a->name, &watch, result);
         if (r >= 0)
                 r = settle_pass(run, result);
@@ -96,6 +85,25 @@ static int run_pass(struct run *run, enum worker_trouble *ret_trouble) {
                 return r;
         *ret_trouble = result->trouble;
         return result->trouble == WORKER_FINE ? tell_finished(run, STAGE_STATIC) : 0;
+}
+
+static int run_pass(struct run *run, enum worker_trouble *ret_trouble) {
+        struct stage *source = &run->v->stages[STAGE_SOURCE];
+        struct scan_result *result;
+        int r;
+
+        r = check_source(run->p->policy, run->a, source);
+        if (r < 0)
+                return r;
+        stage_settle(source);
+        if (run->a->size > run->p->policy->artifact_bytes)
+                return 0; /* too large to be read at all */
+        result = calloc(1, sizeof *result);
+        if (!result)
+                return -ENOMEM;
+        r = pass_into(run, result, ret_trouble);
+        free(result);
+        return r;
 }
 
 static bool on_prompt(unsigned asked, unsigned of, void *userdata) {

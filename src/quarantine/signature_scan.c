@@ -27,21 +27,28 @@ struct signature_scan {
         int error;
 };
 
-int signature_scan_new(struct rules *rules, const struct finding_sink *sink, struct signature_scan **ret) {
-        _cleanup_(signature_scan_freep) struct signature_scan *s = NULL;
-        size_t n;
+static int make_room(struct signature_scan *s) {
+        s->reports = calloc(rules_count(s->rules) + 1, sizeof *s->reports);
+        s->reported_last = calloc(rules_count(s->rules) + 1, sizeof *s->reported_last);
+        return s->reports && s->reported_last ? 0 : -ENOMEM;
+}
 
-        s = calloc(1, sizeof *s);
+int signature_scan_new(struct rules *rules, const struct finding_sink *sink, struct signature_scan **ret) {
+        struct signature_scan *s = calloc(1, sizeof *s);
+        size_t n;
+        int r;
+
         if (!s)
                 return -ENOMEM;
         s->rules = rules;
         s->sink = sink;
         s->magics = magics(&n);
-        s->reports = calloc(rules_count(rules) + 1, sizeof *s->reports);
-        s->reported_last = calloc(rules_count(rules) + 1, sizeof *s->reported_last);
-        if (!s->reports || !s->reported_last)
-                return -ENOMEM;
-        *ret = TAKE_PTR(s);
+        r = make_room(s);
+        if (r < 0) {
+                signature_scan_free(s);
+                return r;
+        }
+        *ret = s;
         return 0;
 }
 

@@ -1,0 +1,108 @@
+/* A full disk: nothing is lost, nothing is judged, and when there is room again all goes on. The disk is a small tmpfs over /tmp in a
+ * mount namespace of this test. */
+#include "rig.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include "base/file.h"
+#include "core/fd_channel.h"
+
+#define DISK "size=100m"
+
+static bool write_text(const char *path, const char *text) {
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        bool ok = fd >= 0 && write_all(fd, text, strlen(text)) == 0;
+
+        close_fd(fd);
+        return ok;
+}
+
+/* False where the kernel forbids it. */
+static bool make_small_disk(void) {
+        char map[64];
+        uid_t uid = geteuid();
+
+        if (uid != 0) {
+                (void)snprintf(map, sizeof map, "%u %u 1", (unsigned)uid, (unsigned)uid);
+                if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || !write_text("/proc/self/setgroups", "deny") ||
+                    !write_text("/proc/self/uid_map", map))
+                        return false;
+        } else if (unshare(CLONE_NEWNS) < 0)
+                return false;
+        return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+               mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, DISK) == 0;
+}
+
+/* Takes what is left, down to the last byte. */
+static void fill_disk(void) {
+        static const size_t steps[] = {(size_t)1 << 20, 4096, 1};
+        static char bytes[(size_t)1 << 20];
+        _cleanup_(closep) int fd = open("/tmp/filler", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+                while (write(fd, bytes, steps[i]) > 0)
+                        ;
+        assert_int_equal(errno, ENOSPC);
+}
+
+static void test_a_full_disk_judges_nobody(void **state) {
+        struct harness *h = *state;
+        _cleanup_(closep) int dir = -EBADF;
+        struct json_document *doc;
+        const struct json *j;
+        struct view is;
+
+        rig_drop_model(h, ".waiting", GOOD);
+        fill_disk();
+        dir = rig_inbox(h);
+        assert_int_equal(renameat(dir, ".waiting", dir, "full.gguf"), 0);
+        usleep(5000000);
+        j = rig_find_job(h, "full.gguf", &doc);
+        is = json_get_view(j, "state", VIEW("none"));
+        if (view_eq(is, VIEW("rejected")) || (!j && !rig_in_inbox(h, "full.gguf")))
+                fail_msg("the file is lost or judged: %.*s", VIEW_ARG(is));
+        json_document_free(doc);
+        assert_int_equal(unlink("/tmp/filler"), 0);
+        rig_expect_state(h, "full.gguf", "promoted", NULL);
+}
+
+static void test_an_upload_that_does_not_fit_is_refused_at_once(void **state) {
+        struct harness *h = *state;
+        _cleanup_(freep) char *path = NULL;
+        struct json_document *doc;
+        int sock, none;
+
+        assert_true(asprintf(&path, "%s/quarantine.fd.sock", harness_run_path(h)) > 0);
+        sock = fd_channel_connect(path, view_of(harness_token(h, "ui", "quarantine")), 5000000);
+        assert_true(sock >= 0);
+        assert_int_equal(fd_channel_send(sock,
+                                         VIEW("{\"op\":\"upload\",\"name\":\"big\",\"size\":1000000000}"),
+                                         -EBADF, 5000000),
+                         0);
+        assert_int_equal(fd_channel_receive(sock, 5000000, &doc, &none), 0);
+        assert_true(view_eq(json_get_view(json_root(doc), "code", VIEW_NULL), VIEW("disk_full")));
+        json_document_free(doc);
+        assert_null(rig_find_job(h, "big", &doc));
+        json_document_free(doc);
+        close_fd(sock);
+}
+
+static void test_not_possible_here(void **state) {
+        print_message("NO TEST OF A FULL DISK: this kernel lets nobody mount a tmpfs in a namespace\n");
+        skip();
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_full_disk_judges_nobody),
+                cmocka_unit_test(test_an_upload_that_does_not_fit_is_refused_at_once),
+        };
+        const struct CMUnitTest none[] = {cmocka_unit_test(test_not_possible_here)};
+
+        if (!make_small_disk())
+                return cmocka_run_group_tests(none, NULL, NULL);
+        return cmocka_run_group_tests(tests, rig_start, rig_stop);
+}
