@@ -1,3 +1,4 @@
+import { memo } from "preact/compat";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useSignal } from "@preact/signals";
 import { explain } from "../lib/errors";
@@ -172,7 +173,15 @@ function EditBox({ text, later, onSend, onCancel }: { text: string; later: boole
   );
 }
 
-function UserMessage({ chat, message, index, last }: { chat: Chat; message: Message; index: number; last: boolean }) {
+interface MessageProps {
+  chat: Chat;
+  message: Message;
+  index: number;
+  last: boolean;
+}
+
+/* Kept as they are while another message streams: a long conversation costs no more a frame than a short one. */
+const UserMessage = memo(function UserMessage({ chat, message, index, last }: MessageProps) {
   const [editing, setEditing] = useState(false);
   const idle = chat.phase.value.is === "idle";
   const send = (text: string) => {
@@ -190,7 +199,7 @@ function UserMessage({ chat, message, index, last }: { chat: Chat; message: Mess
       </div>
     </article>
   );
-}
+});
 
 function Waiting({ chat }: { chat: Chat }) {
   const phase = chat.phase.value;
@@ -212,7 +221,7 @@ function Waiting({ chat }: { chat: Chat }) {
   );
 }
 
-function AssistantMessage({ chat, message, index, last }: { chat: Chat; message: Message; index: number; last: boolean }) {
+const AssistantMessage = memo(function AssistantMessage({ chat, message, index, last }: MessageProps) {
   const running = last && chat.phase.value.is !== "idle";
 
   return (
@@ -224,7 +233,7 @@ function AssistantMessage({ chat, message, index, last }: { chat: Chat; message:
       </div>
     </article>
   );
-}
+});
 
 const IDEAS = ["What is the capital of Norway?", "How much is 7 plus 4?", "What is the opposite of first?", "How can I build a bird house?"];
 
