@@ -186,10 +186,12 @@ int public_key_from_pem(struct view pem, struct public_key **ret, struct fault *
                 return fault_set(reterr, -ENOMEM, NULL, 0, "out of memory");
         k->is_ed25519 = EVP_PKEY_is_a(key, "ED25519");
         if (!k->is_ed25519 && !is_p256(key))
+                /* cppcheck-suppress memleak ; it does not know the cleanup attribute */
                 return fault_set(reterr, -EPROTONOSUPPORT, "KEY-002", 0,
                                  "public key: expected Ed25519 or ECDSA on P-256");
         r = key_id(key, k->id);
         if (r < 0)
+                /* cppcheck-suppress memleak ; as above */
                 return fault_set(reterr, r, NULL, 0, "public key: its name could not be computed");
         k->key = TAKE_PTR(key);
         *ret = TAKE_PTR(k);

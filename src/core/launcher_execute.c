@@ -139,7 +139,7 @@ static int run_program(const struct program *p, pid_t *ret_pid) {
                 return negative_errno();
         if (pid == 0)
                 become(p, null_fd, writer, parent);
-        writer = close_fd(writer);
+        (void)close_fd(TAKE_FD(writer)); /* its end tells that the worker has replaced itself */
         r = await_exec(reader);
         if (r < 0) {
                 (void)kill(pid, SIGKILL);
