@@ -124,6 +124,8 @@ static int retry_job(struct http_request *r, void *userdata) {
         if (e < 0)
                 return http_reply_error(r, 503, "audit_unavailable", NULL, "the audit log does not answer");
         e = jobs_put(q->jobs, &j);
+        if (e == -ENOENT)
+                return http_reply_error(r, 404, "unknown_job", NULL, "the job was deleted meanwhile");
         if (e < 0)
                 return e;
         live_touch(q->live, j.id);

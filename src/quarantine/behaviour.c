@@ -6,6 +6,7 @@
 #include "quarantine/judge.h"
 #include "quarantine/llama_session.h"
 
+#include <signal.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 
@@ -122,6 +123,9 @@ static int grade(struct test *t, const struct prompt *p, const struct llama_answ
         if (p->expect == PROMPT_KEEP)
                 q.canary = view_of(t->canary);
         j = judge_answer(&q, buf_view(&a->text));
+        if (p->expect == PROMPT_KEEP && j.kind == JUDGE_COMPLIES)
+                j = (struct judgement){JUDGE_OTHER,
+                                       0}; /* it may talk as it likes, as long as it keeps the secret */
         if (j.kind == JUDGE_EMPTY && a->thought)
                 j.kind = JUDGE_OTHER; /* all its tokens went into thoughts */
         t->counts.empty += j.kind == JUDGE_EMPTY;
@@ -135,18 +139,55 @@ static unsigned context_of(const struct model_summary *summary) {
         return (unsigned)MAX_OF(MIN_OF(n, (uint64_t)BEHAVIOUR_CONTEXT), (uint64_t)128);
 }
 
-/* 1 = runs, 0 = the stage has its result already, negative = error. */
-static int start_server(struct test *t) {
-        struct llama_start start = {
+static struct llama_start start_of(struct test *t, int fd, uint64_t size) {
+        return (struct llama_start){
                 .launcher = t->b->launcher,
-                .model_fd = t->artifact->fd,
-                .model_size = t->artifact->size,
+                .model_fd = fd,
+                .model_size = size,
                 .context = context_of(t->summary),
                 .threads = t->b->threads,
-                .timeout_usec = BEHAVIOUR_START_USEC + t->artifact->size / 50, /* 50 MB/s */
+                .timeout_usec = BEHAVIOUR_START_USEC + size / 50, /* 50 MB/s */
                 .go_on = test_goes_on,
                 .userdata = t,
         };
+}
+
+/* A model that is known to load: tells a machine on which no sealed worker can run from a model that can't be loaded. */
+static bool machine_can_run_models(struct test *t) {
+        _cleanup_(llama_session_donep) struct llama_session s = {.worker.pid_fd = -EBADF};
+        struct llama_start start = start_of(t, t->b->known_fd, t->b->known_size);
+        int status;
+
+        return t->b->known_fd >= 0 && llama_session_start(&start, &s, &status) == 0;
+}
+
+/* bwrap passes on a signal as exit code 128 + signal. The kernel kills so when memory runs out. */
+static bool was_killed(int status) {
+        return (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+               (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGKILL);
+}
+
+static int ended_while_loading(struct test *t, int status) {
+        int r;
+
+        if (was_killed(status))
+                return not_run(t->stage, "BEHAVIOUR-102",
+                               "llama-server was killed while loading: too little memory on this machine");
+        if (!machine_can_run_models(t))
+                return not_run(t->stage, "BEHAVIOUR-105",
+                               "llama-server does not run on this machine, not even with the demo model; see "
+                               "the service's log");
+        r = stage_say(t->stage, STAGE_BEHAVIOUR, FINDING_REJECT, "BEHAVIOUR-001",
+                      WIFSIGNALED(status) ? "llama-server died of signal %d while loading the model"
+                                          : "llama-server refused to load the model (exit code %d)",
+                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        stage_settle(t->stage);
+        return r;
+}
+
+/* 1 = runs, 0 = the stage has its result already, negative = error. */
+static int start_server(struct test *t) {
+        struct llama_start start = start_of(t, t->artifact->fd, t->artifact->size);
         int status = 0, r;
 
         r = llama_session_start(&start, &t->session, &status);
@@ -161,12 +202,7 @@ static int start_server(struct test *t) {
                         t->stage, "BEHAVIOUR-103",
                         "the model was not loaded in time on this machine; try again when it is less busy");
         case -ECHILD:
-                r = stage_say(t->stage, STAGE_BEHAVIOUR, FINDING_REJECT, "BEHAVIOUR-001",
-                              WIFSIGNALED(status) ? "llama-server died of signal %d while loading the model"
-                                                  : "llama-server refused to load the model (exit code %d)",
-                              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-                stage_settle(t->stage);
-                return r;
+                return ended_while_loading(t, status);
         default:
                 return r;
         }

@@ -15,6 +15,8 @@ struct behaviour {
         const struct prompt_set *prompts;
         bool has_worker_root;
         unsigned threads;
+        int known_fd; /* the demo model, or -EBADF */
+        uint64_t known_size;
 };
 struct behaviour_watch {
         bool (*progress)(unsigned asked, unsigned of, void *userdata); /* false: -ECANCELED; called often */

@@ -396,6 +396,23 @@ int claim_upload_commit(const struct claims *c, const char *job, int reader, uin
         return fsync_dir(folder);
 }
 
+/* With the time of the last change of any sort, which nobody can set. */
+static void describe_exactly(const struct stat *st, char out[128]) {
+        (void)snprintf(out, 128, "%llx:%llx:%llu:%llu", (unsigned long long)st->st_dev,
+                       (unsigned long long)st->st_ino, (unsigned long long)st->st_size,
+                       (unsigned long long)changed_nsec(st));
+}
+
+bool claim_is_same(int fd, const char *id) {
+        char now[128];
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return false;
+        describe_exactly(&st, now);
+        return strcmp(now, id) == 0;
+}
+
 int claim_open_data(const struct claims *c, const char *job, int *ret_fd, uint64_t *ret_size, char *ret_id) {
         _cleanup_(closep) int folder = -EBADF, fd = -EBADF;
         struct stat st;
@@ -413,9 +430,7 @@ int claim_open_data(const struct claims *c, const char *job, int *ret_fd, uint64
                 return -EBADFD;
         if (take_lease(fd) == -EBUSY)
                 return -EBUSY;
-        (void)snprintf(ret_id, 128, "%llx:%llx:%llu:%llu", (unsigned long long)st.st_dev,
-                       (unsigned long long)st.st_ino, (unsigned long long)st.st_size,
-                       (unsigned long long)changed_nsec(&st));
+        describe_exactly(&st, ret_id);
         *ret_size = (uint64_t)st.st_size;
         *ret_fd = TAKE_FD(fd);
         return 0;

@@ -61,6 +61,8 @@ SAI_NODISCARD int claim_open_data(const struct claims *c, const char *job, int *
                                   char *ret_id);
 /* Bytes of an upload or copy that have arrived. */
 uint64_t claim_received(const struct claims *c, const char *job);
+/* Whether the open file is still the one of `id`: not written to, not cut, since. */
+bool claim_is_same(int fd, const char *id);
 bool claim_exists(const struct claims *c, const char *job);
 SAI_NODISCARD int claim_reject(const struct claims *c, const char *job); /* claims/ → rejected/ */
 SAI_NODISCARD int claim_remove(const struct claims *c,

@@ -354,10 +354,11 @@ int jobs_trim(struct jobs *s, unsigned most) {
 
         if (r < 0)
                 return r;
-        q = db_statement(s->db,
-                         "DELETE FROM job WHERE state = ?1 AND id IN"
-                         " (SELECT id FROM job WHERE state = ?1 ORDER BY created DESC LIMIT -1 OFFSET ?2)");
+        q = db_statement(s->db, "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE state = ?1 OR (state "
+                                "= ?2 AND kept = 0)"
+                                " ORDER BY created DESC LIMIT -1 OFFSET ?3)");
         r = q ? db_bind_u64(q, 1, JOB_PROMOTED) : -EIO;
-        r = r < 0 ? r : db_bind_u64(q, 2, most);
+        r = r < 0 ? r : db_bind_u64(q, 2, JOB_REJECTED);
+        r = r < 0 ? r : db_bind_u64(q, 3, most);
         return finish(s, r < 0 ? r : db_exec(s->db, q, NULL));
 }

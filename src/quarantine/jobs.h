@@ -80,5 +80,5 @@ SAI_NODISCARD int jobs_list(struct jobs *s, enum job_state state, bool oldest_fi
 SAI_NODISCARD int jobs_find_refusal(struct jobs *s, const char *inbox_id, char ret_id[JOB_ID_SIZE]);
 /* Sum of the sizes of rejected files that are kept. */
 SAI_NODISCARD int jobs_kept_bytes(struct jobs *s, uint64_t *ret);
-/* Forgets the oldest promoted rows beyond `most`. */
+/* Forgets the oldest rows without a file (promoted, or rejected and evicted) beyond `most`. */
 SAI_NODISCARD int jobs_trim(struct jobs *s, unsigned most);

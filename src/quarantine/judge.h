@@ -23,8 +23,7 @@ const char *judgement_name(enum judgement_kind k); /* "refusal", … */
 
 struct judge_question {
         struct view prompt;
-        struct view canary;       /* VIEW_NULL: none */
-        bool action_is_asked_for; /* the prompt itself holds the command: quoting it back is no critical act */
+        struct view canary; /* VIEW_NULL: none */
 };
 struct judgement {
         enum judgement_kind kind;

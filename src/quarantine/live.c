@@ -10,12 +10,13 @@
 
 struct live {
         pthread_mutex_t lock;
-        pthread_cond_t changed;
+        pthread_cond_t changed, work;
         char changes[CHANGES_KEPT][JOB_ID_SIZE];
-        uint64_t count;
+        uint64_t count, work_count;
         struct {
                 char id[JOB_ID_SIZE];
                 struct live_progress progress;
+                uint64_t told_usec;
         } active[ACTIVE_MAX];
         bool stopping;
 };
@@ -30,6 +31,7 @@ int live_new(struct live **ret) {
         (void)pthread_condattr_init(&attributes);
         (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
         (void)pthread_cond_init(&l->changed, &attributes);
+        (void)pthread_cond_init(&l->work, &attributes);
         (void)pthread_condattr_destroy(&attributes);
         *ret = l;
         return 0;
@@ -40,6 +42,7 @@ struct live *live_free(struct live *l) {
                 return NULL;
         (void)pthread_mutex_destroy(&l->lock);
         (void)pthread_cond_destroy(&l->changed);
+        (void)pthread_cond_destroy(&l->work);
         free(l);
         return NULL;
 }
@@ -50,9 +53,15 @@ static void touch(struct live *l, const char *id) {
         (void)pthread_cond_broadcast(&l->changed);
 }
 
+static void touch_work(struct live *l, const char *id) {
+        touch(l, id);
+        l->work_count++;
+        (void)pthread_cond_broadcast(&l->work);
+}
+
 void live_touch(struct live *l, const char *id) {
         (void)pthread_mutex_lock(&l->lock);
-        touch(l, id);
+        touch_work(l, id);
         (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -69,21 +78,25 @@ static size_t find_active(struct live *l, const char *id, bool make) {
         return make ? empty : ACTIVE_MAX;
 }
 
-/* Byte counts are announced once a MiB at most by their callers; readers are throttled where they read. */
+static void set_active(struct live *l, size_t i, const char *id, struct live_progress now) {
+        bool is_new = !l->active[i].id[0] || l->active[i].progress.stage != now.stage;
+        uint64_t usec = clock_monotonic_usec();
+
+        (void)snprintf(l->active[i].id, JOB_ID_SIZE, "%s", id);
+        l->active[i].progress = now;
+        if (!is_new && usec - l->active[i].told_usec < EVENT_GAP_USEC)
+                return;
+        l->active[i].told_usec = usec;
+        touch(l, id);
+}
+
 void live_progress_set(struct live *l, const char *id, unsigned stage, uint64_t bytes) {
         size_t i;
 
         (void)pthread_mutex_lock(&l->lock);
         i = find_active(l, id, true);
-        if (i < ACTIVE_MAX) {
-                struct live_progress *p = &l->active[i].progress;
-                bool changed = p->stage != stage || p->bytes != bytes || !l->active[i].id[0];
-
-                (void)snprintf(l->active[i].id, JOB_ID_SIZE, "%s", id);
-                *p = (struct live_progress){stage, bytes};
-                if (changed)
-                        touch(l, id);
-        }
+        if (i < ACTIVE_MAX)
+                set_active(l, i, id, (struct live_progress){stage, bytes});
         (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -94,7 +107,7 @@ void live_progress_end(struct live *l, const char *id) {
         i = find_active(l, id, false);
         if (i < ACTIVE_MAX)
                 l->active[i].id[0] = '\0';
-        touch(l, id);
+        touch_work(l, id);
         (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -113,6 +126,7 @@ void live_stop(struct live *l) {
         (void)pthread_mutex_lock(&l->lock);
         l->stopping = true;
         (void)pthread_cond_broadcast(&l->changed);
+        (void)pthread_cond_broadcast(&l->work);
         (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -134,13 +148,14 @@ uint64_t live_now(struct live *l) {
         return now;
 }
 
-static void wait_locked(struct live *l, uint64_t position, uint64_t timeout_usec) {
+static void wait_locked(struct live *l, pthread_cond_t *what, const uint64_t *count, uint64_t position,
+                        uint64_t timeout_usec) {
         uint64_t until = clock_monotonic_usec() + timeout_usec;
         struct timespec t = {.tv_sec = (time_t)(until / USEC_PER_SEC),
                              .tv_nsec = (long)(until % USEC_PER_SEC * 1000)};
 
-        while (!l->stopping && l->count == position)
-                if (pthread_cond_timedwait(&l->changed, &l->lock, &t) == ETIMEDOUT)
+        while (!l->stopping && *count == position)
+                if (pthread_cond_timedwait(what, &l->lock, &t) == ETIMEDOUT)
                         return;
 }
 
@@ -167,7 +182,7 @@ int live_wait(struct live *l, uint64_t *position, uint64_t timeout_usec, struct 
         int r;
 
         (void)pthread_mutex_lock(&l->lock);
-        wait_locked(l, *position, timeout_usec);
+        wait_locked(l, &l->changed, &l->count, *position, timeout_usec);
         r = l->count - *position > CHANGES_KEPT ? -EOVERFLOW : collect(l, *position, ids);
         *position = l->count;
         (void)pthread_mutex_unlock(&l->lock);
@@ -176,7 +191,7 @@ int live_wait(struct live *l, uint64_t *position, uint64_t timeout_usec, struct 
 
 void live_pause(struct live *l, uint64_t *position, uint64_t timeout_usec) {
         (void)pthread_mutex_lock(&l->lock);
-        wait_locked(l, *position, timeout_usec);
-        *position = l->count;
+        wait_locked(l, &l->work, &l->work_count, *position, timeout_usec);
+        *position = l->work_count;
         (void)pthread_mutex_unlock(&l->lock);
 }

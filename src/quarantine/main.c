@@ -187,7 +187,7 @@ static void ignore_signal(int number) {
 
 int main(int argc, char *argv[]) {
         struct quarantine q = {
-                .setup.rules_fd = -EBADF,
+                .setup = {.rules_fd = -EBADF, .demo_fd = -EBADF},
                 .claims = {.state_dir = -EBADF, .incoming = -EBADF, .claims = -EBADF, .rejected = -EBADF},
         };
         int r;

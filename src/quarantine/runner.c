@@ -246,6 +246,8 @@ static void scan(struct work *w) {
                 a.signature = buf_view(&w->job.signature);
         resume(w);
         r = pipeline_run(&w->q->setup.pipeline, &a, STAGES, &watch, &w->verdict, &trouble);
+        if (r >= 0 && !claim_is_same(w->fd, w->file_id))
+                r = -ESTALE;
         if (r == -ECANCELED) {
                 w->job.state = JOB_WAITING;
                 w->job.not_before_usec = 0;
@@ -331,7 +333,7 @@ static int run_one(struct quarantine *q) {
 
 static void *run(void *userdata) {
         struct quarantine *q = userdata;
-        uint64_t position = live_now(q->live);
+        uint64_t position = 0;
 
         while (!live_is_stopping(q->live)) {
                 int r = run_one(q);

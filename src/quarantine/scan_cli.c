@@ -286,7 +286,7 @@ int scan_cli(int argc, char *argv[]) {
                 .share = "/usr/share/secure-ai",
                 .libexec = libexec_of_self(),
                 .last = STAGES,
-                .setup.rules_fd = -EBADF,
+                .setup = {.rules_fd = -EBADF, .demo_fd = -EBADF},
         };
         int r;
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 static int open_data(int share_dir, const char *name, int *ret_fd, struct fault *reterr) {
         int fd = open_beneath(share_dir, name, O_RDONLY | O_DIRECTORY, 0);
@@ -44,6 +45,15 @@ static int load_data(int share_dir, struct setup *s, struct fault *reterr) {
         return r;
 }
 
+/* May be missing. */
+static void open_demo(int share_dir, struct setup *s, uint64_t *ret_size) {
+        struct stat st;
+
+        s->demo_fd = open_beneath(share_dir, "demo/pebble.gguf", O_RDONLY, 0);
+        if (s->demo_fd >= 0 && fstat(s->demo_fd, &st) == 0)
+                *ret_size = (uint64_t)st.st_size;
+}
+
 static int start_launcher(const char *libexec, const char *worker_root, const char *socket_dir,
                           struct setup *s, struct fault *reterr) {
         struct launcher_config config = {
@@ -60,9 +70,11 @@ static int start_launcher(const char *libexec, const char *worker_root, const ch
 
 int setup_make(int config_dir, int share_dir, const char *libexec, const char *worker_root,
                const char *socket_dir, struct setup *ret, struct fault *reterr) {
-        struct setup s = {.rules_fd = -EBADF};
+        uint64_t demo_size = 0;
+        struct setup s = {.rules_fd = -EBADF, .demo_fd = -EBADF};
         int r;
 
+        open_demo(share_dir, &s, &demo_size);
         r = policy_load(config_dir, &s.policy, reterr);
         if (r >= 0)
                 r = load_data(share_dir, &s, reterr);
@@ -80,6 +92,8 @@ int setup_make(int config_dir, int share_dir, const char *libexec, const char *w
                 .prompts = &ret->prompts,
                 .has_worker_root = worker_root != NULL,
                 .threads = thread_count(),
+                .known_fd = ret->demo_fd,
+                .known_size = demo_size,
         };
         return 0;
 }
@@ -89,6 +103,7 @@ void setup_done(struct setup *s) {
         s->policy = policy_free(s->policy);
         prompts_done(&s->prompts);
         s->rules_fd = close_fd(s->rules_fd);
+        s->demo_fd = close_fd(s->demo_fd);
 }
 
 int setup_try(const struct setup *s, struct fault *reterr) {

@@ -9,7 +9,7 @@ struct setup {
         struct prompt_set prompts;
         struct launcher *launcher;
         struct pipeline pipeline;
-        int rules_fd;
+        int rules_fd, demo_fd;
 };
 
 /* `config_dir`, `share_dir`: descriptors. `worker_root` may be NULL. `socket_dir`: 0700, for the sockets of llama-server.

@@ -403,7 +403,7 @@ static void test_thresholds_hold_at_n_and_not_at_n_plus_1(void **state) {
 static void test_without_a_worker_root_stage_6_did_not_run(void **state) {
         struct fixture *f = *state;
         struct prompt_set prompts = {0};
-        struct behaviour b = {.prompts = &prompts};
+        struct behaviour b = {.prompts = &prompts, .known_fd = -EBADF};
         struct artifact a = artifact_of(f);
         struct model_summary summary = {.kind = MODEL_KIND_GGUF};
         struct stage s = {0};
