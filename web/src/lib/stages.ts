@@ -108,16 +108,11 @@ export function stageRows(job: Job): StageRow[] {
   });
 }
 
-/* What was not tested is said, and why. */
+/* What was not tested is said, and why, where no finding of the stage tells it. */
 export function untestedReason(row: StageRow, job: Job): string {
-  const own = row.stage?.findings?.[0]?.message;
-
-  if (row.view === "not_applicable") return own ? sentence(own) : row.text.notApplicable;
-  if (row.view === "not_run") {
-    if (own) return sentence(own);
-    return job.state === "rejected" ? "Not tested: an earlier check had already turned the file away." : "Not tested: the check could not be made.";
-  }
-  return "";
+  if (row.view === "not_applicable") return row.text.notApplicable;
+  if (row.view !== "not_run") return "";
+  return job.state === "rejected" ? "Not tested: an earlier check had already turned the file away." : "Not tested: the check could not be made.";
 }
 
 export interface PlacedFinding extends Finding {

@@ -104,12 +104,14 @@ function StageTable({ job, rows }: { job: Job; rows: StageRow[] }) {
   return (
     <ol class="stage-table">
       {rows.map((r) => {
-        const untested = untestedReason(r, job);
+        const told = (r.stage?.findings ?? []).filter((f) => f.severity === "info");
+        const untested = told.length === 0 ? untestedReason(r, job) : "";
         const facts = [r.stage?.bytes ? `${bytes(r.stage.bytes)} read` : "", r.view === "pass" || r.view === "fail" ? milliseconds(r.stage?.ms) : ""].filter(Boolean);
         return (
           <li key={r.number} class={r.view}>
             <p class="stage-question"><span class="stage-number">{r.number}</span>{r.text.question} <strong>{statusWord(r)}</strong></p>
             <p class="stage-does">{r.text.does}{untested ? <> <em>{untested}</em></> : null}</p>
+            {told.map((f, i) => <p key={i} class="stage-told">{sentence(f.message)} <code class="rule">{f.rule}</code></p>)}
             {facts.length > 0 ? <p class="facts">{facts.join(" · ")}</p> : null}
           </li>
         );
@@ -185,8 +187,7 @@ export function JobCard({ job, open }: { job: Job; open?: boolean }) {
   const active = isActive(job);
   const now = useNow(30_000, !active);
   const rows = stageRows(job);
-  const found = findings(job);
-  const important = found.filter((f) => f.severity !== "info");
+  const important = findings(job).filter((f) => f.severity !== "info");
   const showRail = active || open || details || job.state === "rejected" || job.state === "parked";
 
   useEffect(() => {
@@ -205,7 +206,7 @@ export function JobCard({ job, open }: { job: Job; open?: boolean }) {
       {!active ? <p class="card-text">{job.state === "promoted" ? summary(job) : <><strong>{summary(job)}.</strong> {sentence(job.reason ?? "")}</>}</p> : null}
       {showRail ? <StageRail rows={rows} /> : null}
       <JobProgress job={job} />
-      {showRail ? <Findings list={details ? found : important} state={job.state} /> : null}
+      {showRail ? <Findings list={important} state={job.state} /> : null}
       {job.state === "parked" && important.length === 0 ? <p class="card-text">Nothing bad was found, but what can’t be checked to the end can’t be used. “Check again” starts over{job.tries ? ` (tried ${job.tries === 1 ? "once" : `${job.tries} times`})` : ""}.</p> : null}
       {details ? <StageTable job={job} rows={rows} /> : null}
       {details && job.sha256 ? <p class="facts hash">SHA-256 <code class="inline wrap">{job.sha256}</code> <CopyButton text={() => job.sha256 ?? ""} label="Copy SHA-256" bare /></p> : null}
