@@ -185,7 +185,7 @@ int launcher_spawn(struct launcher *l, const struct launcher_request *request, s
                 .memory_bytes = request->memory_bytes,
                 .cpu_seconds = request->cpu_seconds,
         };
-        struct launcher_answer a;
+        struct launcher_answer a = {0};
         int fd = -EBADF, r;
 
         if (request->n_fds > ARRAY_SIZE(request->fds))
@@ -204,7 +204,7 @@ int launcher_spawn(struct launcher *l, const struct launcher_request *request, s
 
 static int ask(struct launcher *l, enum launcher_verb verb, uint32_t id, int *ret_status) {
         struct launcher_question q = {.verb = (uint32_t)verb, .id = id};
-        struct launcher_answer a;
+        struct launcher_answer a = {0};
         int fd = -EBADF, r = exchange(l, &q, NULL, 0, &a, &fd);
 
         close_fd(fd);
