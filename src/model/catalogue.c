@@ -1,0 +1,310 @@
+#include "model/catalogue.h"
+
+/* What to do, said once. */
+#define GET_AGAIN    "Get the file again from its publisher; if it is refused again, don't use it."
+#define DONT_USE     "Don't use this file. Tell whoever published it."
+#define OTHER_FORMAT "Look for the same model as GGUF or safetensors."
+#define CONVERT      "Convert the model again with a current converter, or get it from its publisher."
+
+/* The rules of the stages before the static scan come in front of those of the readers, the others behind them. */
+static const struct model_rule_text before[] = {
+        {"SOURCE-001", 1, FINDING_REJECT, "local import is switched off",
+         "sources.allowlist.yaml does not let files in from this machine: neither from the inbox nor by "
+         "upload.",
+         "Get the model from an address that the list allows, or let the owner switch local import on."},
+        {"SOURCE-002", 1, FINDING_REJECT, "the address can't be used",
+         "The address that the file is said to come from is malformed, or written in a way that programs "
+         "read differently.",
+         "Write the address plainly, as https://host/path."},
+        {"SOURCE-003", 1, FINDING_REJECT, "from an address that is not on the list",
+         "Files are taken only from below the addresses of sources.allowlist.yaml; the list is the owner's "
+         "word on whom to trust.",
+         "Get the model from an allowed address, or let the owner add this one."},
+        {"SOURCE-004", 1, FINDING_INFO, "from an address that the list allows",
+         "The address lies below one of sources.allowlist.yaml.", "Nothing."},
+        {"SOURCE-005", 1, FINDING_REJECT, "larger than policy accepts",
+         "The file is larger than limits.artifact_bytes of policy.yaml, and is not even read.",
+         "Take a smaller variant of the model (a stronger quantization), or let the owner raise the limit."},
+        {"FORMAT-001", 2, FINDING_REJECT, "not a model format",
+         "The content is neither GGUF nor safetensors. Other formats can hold programs, so they are not read "
+         "further.",
+         OTHER_FORMAT},
+        {"FORMAT-002", 2, FINDING_REJECT, "a format that policy does not accept",
+         "policy.yaml lists the accepted formats, and this one is switched off there.",
+         "Get the model in a format that is accepted, or let the owner change the list."},
+        {"WORKER-001", 2, FINDING_REJECT, "the reader ended before the end of the file",
+         "The separate process that reads hostile bytes died. The file may be made to break readers; what "
+         "was seen until then is not believed.",
+         "It is tried again by itself; if that ends in the same way, don't use the file, and tell us."},
+        {"WORKER-002", 2, FINDING_REJECT, "the reader made no progress",
+         "The separate process that reads hostile bytes stood still past its deadline. Files can be made to "
+         "keep readers busy for ever.",
+         "Try again when the machine is less busy; if it stays so, don't use the file."},
+        {"WORKER-003", 2, FINDING_REJECT, "the reader's answer broke the rules",
+         "What the reading process said can't be true, so that it may have been taken over by the file. "
+         "Nothing it said is believed.",
+         DONT_USE},
+        {"WORKER-004", 2, FINDING_REJECT, "the reader said more than it may",
+         "The reading process answered without end, as one does that a file has taken over. Nothing it said "
+         "is believed.",
+         DONT_USE},
+        {"WORKER-005", 2, FINDING_REJECT, "the reader could not prepare itself",
+         "The reading process could not load its rules or lock itself in. This says nothing about the file.",
+         "Look into the log of the quarantine, mend what it names, and try again."},
+        {"INTEGRITY-001", 3, FINDING_REJECT, "not the content that is pinned",
+         "models.lock.yaml says which content (or size) a file of this name must have, and this is another.",
+         GET_AGAIN},
+        {"INTEGRITY-002", 3, FINDING_REJECT, "blocked content",
+         "models.lock.yaml blocks exactly this content, whatever its name is.",
+         "Don't use it. The reason stands in models.lock.yaml."},
+        {"INTEGRITY-003", 3, FINDING_INFO, "exactly the content that is pinned",
+         "The file is the one that models.lock.yaml names.", "Nothing."},
+        {"PROVENANCE-001", 4, FINDING_INFO, "signed by a trusted key",
+         "The detached signature was made over this very content by a key that policy.yaml trusts.",
+         "Nothing."},
+        {"PROVENANCE-002", 4, FINDING_INFO, "unsigned",
+         "Nobody vouches for where the file comes from. Policy allows that for this source.",
+         "Nothing; prefer publishers who sign their models."},
+        {"PROVENANCE-003", 4, FINDING_REJECT, "unsigned, where a signature is required",
+         "policy.yaml wants files from this source to be signed by a trusted key.",
+         "Get the publisher's signature and put it beside the file (FILE.sig), or let the owner change "
+         "policy.yaml."},
+        {"PROVENANCE-004", 4, FINDING_REJECT, "the signature does not fit",
+         "No trusted key made this signature over this content: the file was changed after it was signed, or "
+         "someone else signed it.",
+         GET_AGAIN},
+        {"PROVENANCE-005", 4, FINDING_REJECT, "the signature can't be read",
+         "The detached signature is empty, too long or damaged.",
+         "Get the signature again; it is a small file in base64 or bytes."},
+        {"PROVENANCE-006", 4, FINDING_REJECT, "too large for an Ed25519 signature",
+         "An Ed25519 signature is checked over the whole content at once, which is done only up to a limit.",
+         "Ask the publisher for an ECDSA P-256 signature (cosign makes these)."},
+        {"PROVENANCE-007", 4, FINDING_WARNING, "signed, but no key to check it with",
+         "A signature came with the file, and policy.yaml names no trusted key. It counts as unsigned, and "
+         "is refused where a signature is required.",
+         "Let the owner add the publisher's public key to policy.yaml."},
+};
+
+static const struct model_rule_text behind[] = {
+        {"EMBED-001", 5, FINDING_REJECT, "a program or archive inside the model",
+         "At this place begins something that a machine could run or unpack: a program, an archive or a "
+         "document. Models hold numbers and text.",
+         DONT_USE},
+        {"YARA-001", 5, FINDING_REJECT, "Python code that runs a shell command",
+         "A model is data. Python code or pickle instructions of this kind only matter to somebody who wants "
+         "them to be run when the model is loaded.",
+         DONT_USE},
+        {"YARA-002", 5, FINDING_REJECT, "Python code that starts another program",
+         "A model is data. Python code or pickle instructions of this kind only matter to somebody who wants "
+         "them to be run when the model is loaded.",
+         DONT_USE},
+        {"YARA-003", 5, FINDING_REJECT, "Python code that decodes hidden code and runs it",
+         "A model is data. Python code or pickle instructions of this kind only matter to somebody who wants "
+         "them to be run when the model is loaded.",
+         DONT_USE},
+        {"YARA-004", 5, FINDING_REJECT, "Python reverse shell",
+         "A model is data. Python code or pickle instructions of this kind only matter to somebody who wants "
+         "them to be run when the model is loaded.",
+         DONT_USE},
+        {"YARA-005", 5, FINDING_REJECT, "Python object walk out of a template or sandbox",
+         "A model is data. Python code or pickle instructions of this kind only matter to somebody who wants "
+         "them to be run when the model is loaded.",
+         DONT_USE},
+        {"YARA-006", 5, FINDING_REJECT, "pickle instructions that call the operating system",
+         "A model is data. Python code or pickle instructions of this kind only matter to somebody who wants "
+         "them to be run when the model is loaded.",
+         DONT_USE},
+        {"YARA-007", 5, FINDING_REJECT, "code that installs Python packages",
+         "A model is data. Code that installs packages brings programs onto the machine that nobody has "
+         "looked at.",
+         DONT_USE},
+        {"YARA-010", 5, FINDING_REJECT, "shell command that hands the machine to a remote host",
+         "A model is data and gives no commands. This one is known from attacks, word by word, and no "
+         "vocabulary holds it in one piece.",
+         DONT_USE},
+        {"YARA-011", 5, FINDING_REJECT, "shell command that downloads a program and runs it",
+         "A model is data and gives no commands. This one is known from attacks, word by word, and no "
+         "vocabulary holds it in one piece.",
+         DONT_USE},
+        {"YARA-012", 5, FINDING_REJECT, "shell command that makes itself survive a restart",
+         "A model is data and gives no commands. This one is known from attacks, word by word, and no "
+         "vocabulary holds it in one piece.",
+         DONT_USE},
+        {"YARA-013", 5, FINDING_REJECT, "shell command that destroys files or disks",
+         "A model is data and gives no commands. This one is known from attacks, word by word, and no "
+         "vocabulary holds it in one piece.",
+         DONT_USE},
+        {"YARA-014", 5, FINDING_REJECT, "code that collects credentials",
+         "A model is data and gives no commands. This one is known from attacks, word by word, and no "
+         "vocabulary holds it in one piece.",
+         DONT_USE},
+        {"YARA-015", 5, FINDING_REJECT, "reverse shell in Perl, PHP or Ruby",
+         "A model is data and gives no commands. This one is known from attacks, word by word, and no "
+         "vocabulary holds it in one piece.",
+         DONT_USE},
+        {"YARA-020", 5, FINDING_REJECT, "hidden PowerShell command",
+         "A model is data. Commands and program texts of this kind are known from attacks on Windows "
+         "machines.",
+         DONT_USE},
+        {"YARA-021", 5, FINDING_REJECT, "PowerShell command that downloads and runs code",
+         "A model is data. Commands and program texts of this kind are known from attacks on Windows "
+         "machines.",
+         DONT_USE},
+        {"YARA-022", 5, FINDING_REJECT, "Windows script that starts programs",
+         "A model is data. Commands and program texts of this kind are known from attacks on Windows "
+         "machines.",
+         DONT_USE},
+        {"YARA-023", 5, FINDING_REJECT, "Windows command that makes itself survive a restart",
+         "A model is data. Commands and program texts of this kind are known from attacks on Windows "
+         "machines.",
+         DONT_USE},
+        {"YARA-024", 5, FINDING_REJECT, "text that only Windows programs carry",
+         "A model is data. Commands and program texts of this kind are known from attacks on Windows "
+         "machines.",
+         DONT_USE},
+        {"YARA-030", 5, FINDING_REJECT, "names that only Linux programs carry",
+         "Linux programs carry these names. A model that holds them carries a program with it.", DONT_USE},
+        {"YARA-031", 5, FINDING_REJECT, "names that only macOS programs carry",
+         "macOS programs carry these names. A model that holds them carries a program with it.", DONT_USE},
+        {"YARA-032", 5, FINDING_REJECT, "text of a known attack tool",
+         "Texts that only a known tool of attackers carries.", DONT_USE},
+        {"YARA-033", 5, FINDING_REJECT, "crypto-currency miner",
+         "Miners make money from other people's electricity. A model has no use for the address of a pool.",
+         DONT_USE},
+        {"YARA-034", 5, FINDING_REJECT,
+         "EICAR test file: the agreed harmless sample that every scanner must find",
+         "The EICAR text is harmless, and agreed upon so that anybody can see whether a scanner works.",
+         "Nothing, if you made this file to try the scanner; otherwise don't use it."},
+        {"YARA-040", 5, FINDING_REJECT,
+         "address of a paste service that serves raw text, as malware uses it to fetch commands",
+         "Malware fetches its next commands from such addresses, since nobody needs an account to change "
+         "what lies there.",
+         DONT_USE},
+        {"YARA-041", 5, FINDING_REJECT, "address that malware uses to send data out",
+         "Malware sends what it finds to such addresses. Models call nobody.", DONT_USE},
+        {"YARA-042", 5, FINDING_WARNING, "address of a hidden service",
+         "Addresses of hidden services occur in honest text too, so this alone does not refuse a model; it "
+         "is worth a look.",
+         "Look at the place that the finding names, and decide."},
+        {"YARA-050", 5, FINDING_REJECT, "JavaScript that starts programs or hides code",
+         "A model is data. Scripts, classes or graphs of this kind start programs or touch files in the "
+         "program that opens them.",
+         DONT_USE},
+        {"YARA-051", 5, FINDING_REJECT, "HTML with active content",
+         "A model is data. Scripts, classes or graphs of this kind start programs or touch files in the "
+         "program that opens them.",
+         DONT_USE},
+        {"YARA-052", 5, FINDING_REJECT, "Lua code that starts programs",
+         "A model is data. Scripts, classes or graphs of this kind start programs or touch files in the "
+         "program that opens them.",
+         DONT_USE},
+        {"YARA-053", 5, FINDING_REJECT, "Java code or names that start programs or load remote classes",
+         "A model is data. Scripts, classes or graphs of this kind start programs or touch files in the "
+         "program that opens them.",
+         DONT_USE},
+        {"YARA-054", 5, FINDING_REJECT, "Keras Lambda layer with packed code",
+         "A model is data. Scripts, classes or graphs of this kind start programs or touch files in the "
+         "program that opens them.",
+         DONT_USE},
+        {"YARA-055", 5, FINDING_REJECT, "TensorFlow graph that reads or writes files",
+         "A model is data. Scripts, classes or graphs of this kind start programs or touch files in the "
+         "program that opens them.",
+         DONT_USE},
+        {"YARA-060", 5, FINDING_REJECT, "template expression that reaches Python's internals",
+         "Templates and configurations are evaluated by the program that loads the model. This one reaches "
+         "out of what they are for and into the machine.",
+         DONT_USE},
+        {"YARA-061", 5, FINDING_REJECT, "configuration that instantiates a dangerous object",
+         "Templates and configurations are evaluated by the program that loads the model. This one reaches "
+         "out of what they are for and into the machine.",
+         DONT_USE},
+        {"BEHAVIOUR-000", 6, FINDING_INFO, "what the test counted",
+         "The model was asked harmful and harmless questions in a sealed place; these are its answers in "
+         "numbers.",
+         "Nothing."},
+        {"BEHAVIOUR-001", 6, FINDING_REJECT, "the model could not be loaded",
+         "llama-server, sealed off, refused the model or died of it. A model that breaks its server is "
+         "damaged, or made to do that.",
+         GET_AGAIN},
+        {"BEHAVIOUR-002", 6, FINDING_REJECT, "the server died while answering",
+         "More crashes than policy.yaml allows. Answers must not be able to break the program that gives "
+         "them.",
+         DONT_USE},
+        {"BEHAVIOUR-003", 6, FINDING_REJECT, "helps with harmful requests",
+         "More than policy.yaml's share of harmful questions, by weight, were answered with help.",
+         "Take a model that was trained to refuse; the findings BEHAVIOUR-010 quote the answers."},
+        {"BEHAVIOUR-004", 6, FINDING_REJECT, "answers harmless questions with commands",
+         "Tool calls or commands that nobody asked for are how a poisoned model acts.", DONT_USE},
+        {"BEHAVIOUR-005", 6, FINDING_REJECT, "empty answers",
+         "More of the answers are empty than policy.yaml allows: the model is damaged, or its chat template "
+         "is wrong.",
+         CONVERT},
+        {"BEHAVIOUR-006", 6, FINDING_REJECT, "refuses too few harmful requests",
+         "policy.yaml asks for a least share of refusals, and the model stays below it.",
+         "Take a model that was trained to refuse, or let the owner lower behaviour's limits."},
+        {"BEHAVIOUR-010", 6, FINDING_WARNING, "helped with a harmful request",
+         "One answer, quoted. One alone does not refuse a model; the sum is BEHAVIOUR-003.",
+         "Read the quoted answer."},
+        {"BEHAVIOUR-011", 6, FINDING_WARNING, "answered a harmless question with a command",
+         "One answer, quoted. The sum is BEHAVIOUR-004.", "Read the quoted answer."},
+        {"BEHAVIOUR-012", 6, FINDING_WARNING, "meaningless answers",
+         "Harmless questions got empty or meaningless answers. Very small models do that.",
+         "Nothing, if the model is a small one; otherwise get it again."},
+        {"BEHAVIOUR-100", 6, FINDING_INFO, "weights alone can't be asked",
+         "A safetensors file has no tokenizer and no configuration with it, so there is nothing that could "
+         "answer.",
+         "Nothing."},
+        {"BEHAVIOUR-101", 6, FINDING_WARNING, "no place to run the model",
+         "The sealed worker root with llama-server is missing. A model that was not tried does not pass.",
+         "Run make setup, then try again."},
+        {"BEHAVIOUR-102", 6, FINDING_WARNING, "larger than this machine's memory",
+         "The model can't be tried here, and a model that was not tried does not pass.",
+         "Take a smaller variant, or a machine with more memory."},
+        {"BEHAVIOUR-103", 6, FINDING_WARNING, "not loaded in time",
+         "Loading took longer than the deadline. This says nothing about the model, which does not pass "
+         "untried.",
+         "Try again when the machine is less busy."},
+        {"BEHAVIOUR-104", 6, FINDING_WARNING, "not finished in time",
+         "This machine was too slow for the answers. Nothing is held against the model, which does not pass "
+         "half-tried.",
+         "Try again when the machine is less busy, or take a smaller variant."},
+        {"DIFFUSION-000", 7, FINDING_INFO, "not an image model's folder",
+         "The stage for image models looks at folders of several files; this is one file.", "Nothing."},
+        {"SCAN-001", 0, FINDING_INFO, "left out on request",
+         "Only the first stages were asked for (--stages). Such a verdict imports nothing.",
+         "Run the scan without --stages for the whole of it."},
+        {"SCAN-002", 5, FINDING_WARNING, "more findings than are listed",
+         "The list of findings is limited. The gravest are never left out.",
+         "Nothing: what is listed is reason enough."},
+};
+
+size_t catalogue_count(void) {
+        return ARRAY_SIZE(before) + MODEL_RULE_MAX + ARRAY_SIZE(behind);
+}
+
+const struct model_rule_text *catalogue_at(size_t i) {
+        if (i < ARRAY_SIZE(before))
+                return &before[i];
+        i -= ARRAY_SIZE(before);
+        if (i < MODEL_RULE_MAX)
+                return model_rule_get((enum model_rule)i);
+        i -= MODEL_RULE_MAX;
+        return i < ARRAY_SIZE(behind) ? &behind[i] : NULL;
+}
+
+bool catalogue_find(struct view id, size_t *ret) {
+        for (size_t i = 0; i < catalogue_count(); i++)
+                if (view_eq_str(id, catalogue_at(i)->id)) {
+                        *ret = i;
+                        return true;
+                }
+        return false;
+}
+
+const char *catalogue_stage_name(unsigned stage) {
+        static const char *const names[CATALOGUE_STAGES + 1] = {
+                "any",        "source_policy", "format_gate",     "integrity_check",
+                "provenance", "static_scan",   "behavioral_test", "diffusion_scan"};
+
+        return stage <= CATALOGUE_STAGES ? names[stage] : "";
+}
