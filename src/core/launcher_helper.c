@@ -242,7 +242,7 @@ static int answer_question(struct helper *h, const struct launcher_question *q, 
 
 /* One question, one answer. Negative: the other half is gone or out of step. */
 static int serve_one(struct helper *h, int sock) {
-        struct launcher_question q;
+        struct launcher_question q = {0};
         struct launcher_answer a = {0};
         int fds[2] = {-EBADF, -EBADF}, pid_fd = -EBADF, r;
         size_t n = 0;
