@@ -207,6 +207,8 @@ test("the status page shows the services and what the machine can't provide", { 
   await page.getByRole("heading", { name: /can’t provide/ }).waitFor();
   await visit.checkAccess("status");
   await visit.checkWidth("status");
+  const licences = await page.getByRole("link", { name: /^Licences/ }).getAttribute("href");
+  assert.match(await page.evaluate((url) => fetch(url).then((r) => r.text()), licences), /markdown-it.*MIT[\s\S]*preact/);
 });
 
 test("after log-out nothing is shown, and wrong passphrases lead to a pause that a reload doesn't end", { skip, timeout: 120_000 }, async () => {

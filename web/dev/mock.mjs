@@ -16,7 +16,7 @@ const ANSWER = [
   "Here is a small example in **C** that reads a file in pieces and never trusts its length:\n\n",
   "```c\nstatic int read_all(int fd, struct buf *out) {\n        for (;;) {\n                ssize_t n = read(fd, out->p + out->n, out->max - out->n);\n\n                if (n < 0 && errno == EINTR)\n                        continue; /* a signal is no error */\n                if (n <= 0)\n                        return (int)n;\n                out->n += (size_t)n;\n        }\n}\n```\n\n",
   "Three things keep it safe:\n\n1. the buffer has a **limit** that was set when it was made,\n2. an interrupted call is tried again,\n3. the end of the file is told apart from an error.\n\n",
-  "| result | meaning |\n|:--|:--|\n| `0` | the end was reached |\n| negative | the error number |\n\nRead more in [the manual](https://man7.org/linux/man-pages/man2/read.2.html).\n",
+  "| result | meaning |\n|:--|:--|\n| `0` | the end was reached |\n| negative | the error number |\n\nRead more in [the manual](https://example.org/read.2.html).\n",
 ].join("");
 const SHORT = { "What is the capital of Norway?": "The capital of Norway is Oslo.", "What is 12 plus 30?": "12 plus 30 is 42.", "What is the capital of France?": "The capital of France is Paris." };
 

@@ -162,6 +162,8 @@ function ChangePassphrase() {
 }
 
 const RENEWED_MS = 5000;
+/* The build names the file in the head of the page. */
+const LICENCES = document.querySelector<HTMLLinkElement>("link[rel=license]")?.getAttribute("href") ?? "";
 
 export function StatusPage() {
   const [error, setError] = useState("");
@@ -195,6 +197,7 @@ export function StatusPage() {
           <div class="section-head"><h2 id="keys">Keyboard</h2></div>
           <div class="panel"><ShortcutList /></div>
         </section>
+        {LICENCES ? <p class="facts"><a href={LICENCES} target="_blank" rel="noopener">Licences of the software in this page</a></p> : null}
       </div>
     </main>
   );
