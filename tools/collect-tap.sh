@@ -16,6 +16,6 @@ function finish() {
 /^result: / { result = $0; next }
 # cmocka 1.1 reports a skipped case as "not ok"
 /^(not )?ok [0-9]+ # SKIP/ { text = $0; sub(/^.*# SKIP */, "", text); printf "ok - %s: %s # skip\n", name, text; cases++; next }
-/^ok [0-9]+/ { text = $0; sub(/^ok [0-9]+ *-? */, "", text); printf "ok - %s: %s\n", name, text; cases++; next }
-/^not ok [0-9]+/ { text = $0; sub(/^not ok [0-9]+ *-? */, "", text); printf "not ok - %s: %s\n", name, text; cases++; bad++; next }
+/^ok [0-9]+/ { text = $0; sub(/^ok [0-9]+ *-? */, "", text); sub(/^test_/, "", text); printf "ok - %s: %s\n", name, text; cases++; next }
+/^not ok [0-9]+/ { text = $0; sub(/^not ok [0-9]+ *-? */, "", text); sub(/^test_/, "", text); printf "not ok - %s: %s\n", name, text; cases++; bad++; next }
 END { finish() }' "$1"
