@@ -88,7 +88,7 @@ export class Visit {
 
   async open(options = {}) {
     this.context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"], ...options });
-    this.context.setDefaultTimeout(this.target.kind === "mock" ? 15_000 : 20_000);
+    this.context.setDefaultTimeout(this.target.kind === "mock" ? 15_000 : 30_000);
     const origin = new URL(this.target.url).origin;
     this.context.on("request", (r) => {
       if (!r.url().startsWith("data:") && new URL(r.url()).origin !== origin) this.faults.push(`a request left the machine: ${r.url()}`);
