@@ -24,77 +24,57 @@ static void pass_done(struct pass *p) {
         ring_done(&p->ring);
 }
 
-/* Slots that both sides have let go of. A worker in trouble holds none: hashing goes on without it. */
-static uint64_t free_below(struct pass *p) {
-        uint64_t hashed = hash_thread_done_slots(p->hash);
-
-        return p->link.trouble != WORKER_FINE ? hashed : MIN_OF(hashed, p->link.taken);
+/* Lets the reader go on as far as the worker has let go of slots. A worker in trouble holds none: hashing goes on without it. One
+ * that is not ready yet gets nothing: it must have locked itself first. */
+static void allow_reading(struct pass *p) {
+        if (p->link.trouble != WORKER_FINE)
+                hash_thread_allow(p->hash, UINT64_MAX);
+        else if (p->link.phase != WORKER_PHASE_STARTING)
+                hash_thread_allow(p->hash, p->link.taken + RING_SLOTS);
 }
 
 static void wait_for_news(struct pass *p) {
         struct pollfd fds[2] = {{.fd = hash_thread_event_fd(p->hash), .events = POLLIN},
                                 {.fd = p->link.sock, .events = POLLIN}};
         nfds_t n = worker_link_is_over(&p->link) ? 1 : 2;
-        int timeout = n == 2 ? clock_poll_timeout(p->link.deadline_usec) : 1000;
+        int timeout = n == 2 ? MAX_OF(MIN_OF(clock_poll_timeout(p->link.deadline_usec), 1000), 10) : 1000;
         eventfd_t count;
 
         if (poll(fds, n, timeout) > 0 && fds[0].revents)
                 (void)eventfd_read(hash_thread_event_fd(p->hash), &count);
 }
 
-static bool may_read(struct pass *p) {
-        return (p->link.trouble != WORKER_FINE || p->link.phase != WORKER_PHASE_STARTING) &&
-               p->slots - free_below(p) < RING_SLOTS;
-}
-
-static int read_slot(struct pass *p, size_t *ret_n) {
-        unsigned char *slot = ring_slot(&p->ring, p->slots);
-        size_t want = (size_t)MIN_OF((uint64_t)RING_SLOT_BYTES, p->size - p->at), got = 0;
-
-        while (got < want) {
-                ssize_t n = pread(p->fd, slot + got, want - got, (off_t)(p->at + got));
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return negative_errno();
-                if (n == 0)
-                        return -ESTALE; /* shorter than when it was claimed */
-                got += (size_t)n;
-        }
-        p->result->reads += got;
-        *ret_n = got;
-        return 0;
-}
-
-static int read_on(struct pass *p) {
-        size_t n = 0;
+/* Tells the worker of the slots that have been filled since. */
+static int pass_on(struct pass *p, const struct scan_watch *watch) {
+        uint64_t filled = 0;
         int r;
 
-        r = read_slot(p, &n);
+        r = hash_thread_filled(p->hash, &filled);
         if (r < 0)
                 return r;
-        hash_thread_publish(p->hash, n);
-        worker_link_send_slot(&p->link, n);
-        p->slots++;
-        p->at += n;
+        for (; p->slots < filled; p->slots++) {
+                size_t n = (size_t)MIN_OF((uint64_t)RING_SLOT_BYTES, p->size - p->at);
+
+                worker_link_send_slot(&p->link, n);
+                p->at += n;
+                if (watch && watch->progress && !watch->progress(p->at, watch->userdata))
+                        return -ECANCELED;
+        }
         return 0;
 }
 
 static int feed_all(struct pass *p, const struct scan_watch *watch) {
-        int r;
-
         while (p->at < p->size) {
+                uint64_t before = p->slots;
+                int r;
+
                 worker_link_attend(&p->link);
-                if (!may_read(p)) {
-                        wait_for_news(p);
-                        continue;
-                }
-                r = read_on(p);
+                allow_reading(p);
+                r = pass_on(p, watch);
                 if (r < 0)
                         return r;
-                if (watch && watch->progress && !watch->progress(p->at, watch->userdata))
-                        return -ECANCELED;
+                if (p->slots == before)
+                        wait_for_news(p);
         }
         return 0;
 }
@@ -146,7 +126,7 @@ static int run(struct pass *p, struct view name, const struct scan_watch *watch)
 
         r = ring_new(RING_SLOTS, RING_SLOT_BYTES, &p->ring);
         if (r >= 0)
-                r = hash_thread_new(&p->ring, &p->hash);
+                r = hash_thread_new(&p->ring, p->fd, p->size, &p->hash);
         if (r >= 0)
                 r = worker_link_start(&config, &p->link);
         if (r >= 0)

@@ -1,4 +1,4 @@
-/* scan_pass: reads an artifact once, through its descriptor. Each byte goes by pread into a slot of the ring; a thread here
+/* scan_pass: reads an artifact once, through its descriptor. Each byte goes by pread into a slot of the ring, where a thread of ours
  * hashes it while the locked worker parses it. So the digest is ours and belongs to exactly the bytes that the worker
  * saw, whatever the worker says. Blocks; use one thread an artifact. */
 #pragma once
@@ -21,7 +21,6 @@ struct scan_watch {
 struct scan_result {
         struct sha256 sha256;
         uint64_t bytes;
-        uint64_t reads; /* bytes that pread delivered: equal to `bytes`, each byte is read once */
         uint64_t usec;
         enum worker_trouble trouble; /* not WORKER_FINE: the findings hold one WORKER-00n and nothing else */
         char trouble_text[WORKER_TEXT_MAX];

@@ -103,7 +103,7 @@ static void send_order(struct worker_link *l, const struct worker_order *o) {
 void worker_link_send_slot(struct worker_link *l, uint64_t n) {
         struct worker_order o = {.type = WORKER_SLOT, .slot = (uint32_t)(l->sent % RING_SLOTS), .n = n};
 
-        if (l->sent == l->taken + 1 || l->sent == 0)
+        if (l->done == l->sent)
                 l->deadline_usec = clock_monotonic_usec() +
                                    l->stall_usec; /* it was idle: our delay, not its own */
         send_order(l, &o);
@@ -165,12 +165,13 @@ static void take_failed(struct worker_link *l, const struct worker_failed *f) {
         trouble(l, WORKER_NOT_READY);
 }
 
+/* One for each slot, in order. The slot itself stays in use until the next has been looked at together with it. */
 static void take_taken(struct worker_link *l, const struct worker_taken *t) {
-        if (l->phase == WORKER_PHASE_STARTING || t->slots < l->taken || t->slots >= l->sent) {
+        if (l->phase == WORKER_PHASE_STARTING || t->slots != l->done || l->done >= l->sent) {
                 trouble(l, WORKER_LIED);
                 return;
         }
-        l->taken = t->slots;
+        l->taken = l->done++;
         l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
 }
 
@@ -184,7 +185,7 @@ static void take_finding(struct worker_link *l, const struct worker_finding *f) 
 }
 
 static void take_summary(struct worker_link *l, const struct worker_summary *s) {
-        if (l->phase != WORKER_PHASE_TELLING || (l->sent > 0 && l->taken != l->sent - 1) ||
+        if (l->phase != WORKER_PHASE_TELLING || l->done != l->sent ||
             !summary_is_clean(&s->summary, l->size)) {
                 trouble(l, WORKER_LIED);
                 return;
@@ -252,6 +253,11 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
         }
 }
 
+/* It has nothing to do: a slow disk is not its fault. */
+static bool is_idle(const struct worker_link *l) {
+        return l->phase == WORKER_PHASE_READING && l->done == l->sent;
+}
+
 void worker_link_attend(struct worker_link *l) {
         while (!worker_link_is_over(l)) {
                 union worker_reply m;
@@ -268,6 +274,6 @@ void worker_link_attend(struct worker_link *l) {
                 else
                         take(l, &m, (size_t)n);
         }
-        if (!worker_link_is_over(l) && clock_monotonic_usec() >= l->deadline_usec)
+        if (!worker_link_is_over(l) && !is_idle(l) && clock_monotonic_usec() >= l->deadline_usec)
                 trouble(l, WORKER_STUCK);
 }

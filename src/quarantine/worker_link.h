@@ -27,9 +27,9 @@ struct worker_link {
         struct launcher_worker worker;
         int sock;
         enum worker_phase phase;
-        uint64_t size;          /* of the artifact */
-        uint64_t sent, taken;   /* slots */
-        uint64_t deadline_usec; /* monotonic; moved on by progress */
+        uint64_t size;              /* of the artifact */
+        uint64_t sent, done, taken; /* slots: told to the worker, looked at, let go of */
+        uint64_t deadline_usec;     /* monotonic; moved on by progress */
         uint64_t stall_usec;
         enum worker_trouble trouble;
         char text[WORKER_TEXT_MAX]; /* of WORKER_NOT_READY, escaped */

@@ -6,7 +6,7 @@
  *   BEGIN (+ descriptor of the rules)  →
  *                                      ←    READY, or FAILED with a text (then it ends)
  *   SLOT  slot, n bytes                →    (reads them from the ring)
- *                                      ←    TAKEN count of slots that may be overwritten
+ *                                      ←    TAKEN count of slots that may be overwritten (one for each slot)
  *   END                                →
  *                                      ←    FINDING …, SUMMARY, end of file
  */

@@ -117,10 +117,24 @@ static void test_a_worker_in_trouble_is_a_rejection_and_the_digest_is_right(void
         }
 }
 
+/* Bytes that this process has read through descriptors so far. */
+static uint64_t bytes_read(void) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(0);
+        char *at;
+
+        assert_int_equal(read_file("/proc/self/io", 4096, &text), 0);
+        at = strstr(text.p, "rchar: ");
+        assert_non_null(at);
+        return strtoull(at + strlen("rchar: "), NULL, 10);
+}
+
 static void test_each_byte_is_read_once(void **state) {
+        uint64_t before = bytes_read(), read;
         struct scan_result *r = scan("honest", 20 * USEC_PER_SEC);
 
-        assert_int_equal(r->reads, ARTIFACT);
+        read = bytes_read() - before;
+        assert_true(read >= ARTIFACT &&
+                    read < ARTIFACT + ARTIFACT / 20); /* messages and eventfds count as well */
         free(r);
 }
 
