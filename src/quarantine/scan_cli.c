@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "quarantine/report.h"
 #include "quarantine/sandbox.h"
+#include "quarantine/sarif.h"
 #include "quarantine/setup.h"
 
 #include <fcntl.h>
@@ -12,7 +13,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define FILES_MAX 1024
+#define FILES_MAX  1024
+#define OUTPUT_MAX ((size_t)8 << 20) /* of one file */
 
 struct input {
         const char *path;
@@ -24,7 +26,9 @@ struct input {
 struct cli {
         const char *config, *share, *libexec, *worker_root;
         unsigned last;
-        bool json;
+        bool json, sarif;
+        struct sarif log;
+        struct buf out;
         struct input *inputs;
         size_t n;
         char socket_dir[64];
@@ -33,7 +37,7 @@ struct cli {
 };
 
 static int usage(FILE *f, int code) {
-        (void)fputs("usage: quarantine --scan [--stages 1-N] [--json] [--config DIR] [--share DIR] "
+        (void)fputs("usage: quarantine --scan [--stages 1-N] [--json|--sarif] [--config DIR] [--share DIR] "
                     "[--libexec DIR]\n"
                     "                         [--worker-root DIR] FILE…\n"
                     "\n"
@@ -41,6 +45,7 @@ static int usage(FILE *f, int code) {
                     "  --stages 1-5  only what needs no model to run (source, format, integrity, provenance, "
                     "static scan)\n"
                     "  --json        one secai.verdict/1 document a line\n"
+                    "  --sarif       one SARIF 2.1.0 log of all files\n"
                     "Exit code: 0 all passed, 1 at least one was rejected, 2 usage, internal error or not "
                     "finished.\n",
                     f);
@@ -56,11 +61,12 @@ static int read_stages(const char *text, unsigned *ret) {
 }
 
 static int read_options(int argc, char *argv[], struct cli *c) {
-        enum { SCAN = 256, STAGES_OPTION, JSON, CONFIG, SHARE, LIBEXEC, WORKER_ROOT, HELP };
+        enum { SCAN = 256, STAGES_OPTION, JSON, SARIF, CONFIG, SHARE, LIBEXEC, WORKER_ROOT, HELP };
         static const struct option options[] = {
                 {"scan", no_argument, NULL, SCAN},
                 {"stages", required_argument, NULL, STAGES_OPTION},
                 {"json", no_argument, NULL, JSON},
+                {"sarif", no_argument, NULL, SARIF},
                 {"config", required_argument, NULL, CONFIG},
                 {"share", required_argument, NULL, SHARE},
                 {"libexec", required_argument, NULL, LIBEXEC},
@@ -84,6 +90,9 @@ static int read_options(int argc, char *argv[], struct cli *c) {
                 case JSON:
                         c->json = true;
                         break;
+                case SARIF:
+                        c->sarif = true;
+                        break;
                 case CONFIG:
                         c->config = optarg;
                         break;
@@ -101,7 +110,7 @@ static int read_options(int argc, char *argv[], struct cli *c) {
                 default:
                         return usage(stderr, 2);
                 }
-        if (optind >= argc || argc - optind > FILES_MAX)
+        if (optind >= argc || argc - optind > FILES_MAX || (c->json && c->sarif))
                 return usage(stderr, 2);
         return -1;
 }
@@ -158,19 +167,29 @@ static const char *base_name(const char *path) {
         return slash ? slash + 1 : path;
 }
 
-static int print(const struct cli *c, const struct verdict *v) {
-        _cleanup_(buf_donep) struct buf out = BUF_INIT((size_t)8 << 20);
-        struct json_writer w = JSON_WRITER(&out);
+/* What was written so far goes out; the buffer is used again. */
+static int flush(struct cli *c) {
+        int r = write_all(STDOUT_FILENO, c->out.p, c->out.n);
+
+        buf_clear(&c->out);
+        return r;
+}
+
+static int print_json(struct cli *c, const struct verdict *v) {
+        struct json_writer w = JSON_WRITER(&c->out);
         int r;
 
-        if (c->json) {
-                verdict_write(&w, v);
-                r = json_write_end(&w);
-                if (r >= 0)
-                        r = buf_append_char(&out, '\n');
-        } else
-                r = report_write(v, &out);
-        return r < 0 ? r : write_all(STDOUT_FILENO, out.p, out.n);
+        verdict_write(&w, v);
+        r = json_write_end(&w);
+        return r < 0 ? r : buf_append_char(&c->out, '\n');
+}
+
+static int print(struct cli *c, const struct input *in, const struct verdict *v) {
+        int r = c->sarif  ? sarif_put(&c->log, in->path, in->size, v)
+                : c->json ? print_json(c, v)
+                          : report_write(v, &c->out);
+
+        return r < 0 ? r : flush(c);
 }
 
 static int scan_one(struct cli *c, struct input *in) {
@@ -184,7 +203,7 @@ static int scan_one(struct cli *c, struct input *in) {
                 a.signature = buf_view(&in->signature);
         r = pipeline_run(&c->setup.pipeline, &a, c->last, NULL, &v, &trouble);
         if (r >= 0)
-                r = print(c, &v);
+                r = print(c, in, &v);
         if (r < 0)
                 return r;
         if (verdict_is_reject(&v))
@@ -224,6 +243,33 @@ static int enter_sandbox(const struct cli *c, struct fault *reterr) {
         return quarantine_sandbox_enter(&paths, &report, reterr);
 }
 
+static int exit_code(const struct cli *c) {
+        return c->broken ? 2 : c->rejected ? 1 : 0;
+}
+
+static int scan_inputs(struct cli *c) {
+        c->out = BUF_INIT(OUTPUT_MAX);
+        if (c->sarif)
+                sarif_begin(&c->log, &c->out);
+        for (size_t i = 0; i < c->n; i++) {
+                int r = scan_one(c, &c->inputs[i]);
+
+                if (r < 0)
+                        c->broken = complain(c->inputs[i].path, r, NULL) != 0;
+        }
+        if (c->sarif) {
+                int r = sarif_end(&c->log, exit_code(c));
+
+                if (r >= 0)
+                        r = buf_append_char(&c->out, '\n');
+                if (r >= 0)
+                        r = flush(c);
+                if (r < 0)
+                        c->broken = complain("SARIF", r, NULL) != 0;
+        }
+        return exit_code(c);
+}
+
 static int scan_all(struct cli *c) {
         struct fault why = FAULT_NONE;
         int r;
@@ -233,14 +279,7 @@ static int scan_all(struct cli *c) {
                 r = enter_sandbox(c, &why);
         if (r >= 0)
                 r = setup_try(&c->setup, &why);
-        if (r < 0)
-                return complain("start", r, &why);
-        for (size_t i = 0; i < c->n; i++) {
-                r = scan_one(c, &c->inputs[i]);
-                if (r < 0)
-                        c->broken = complain(c->inputs[i].path, r, NULL) != 0;
-        }
-        return c->broken ? 2 : c->rejected ? 1 : 0;
+        return r < 0 ? complain("start", r, &why) : scan_inputs(c);
 }
 
 static void cli_done(struct cli *c) {
@@ -249,6 +288,8 @@ static void cli_done(struct cli *c) {
                 buf_done(&c->inputs[i].signature);
         }
         free(c->inputs);
+        sarif_done(&c->log);
+        buf_done(&c->out);
 }
 
 /* Scans in a child that locks itself in; what stays outside only removes the folder of the workers' sockets afterwards. */

@@ -1,17 +1,19 @@
 /* securectl scan: the quarantine's own stages on files, without importing them. */
 #include "securectl/command.h"
+#include "securectl/explain.h"
 #include "securectl/options.h"
 
 #define ARGUMENTS_MAX 1100
 
 static const struct command_help help = {
-        .usage = "scan [OPTION…] FILE…",
+        .usage = "scan [OPTION…] FILE… | scan --explain [RULE…]",
         .text = "Examines model files with the stages of the quarantine and prints a verdict for each. "
                 "Nothing is\n"
                 "imported, and the system need not be up. A detached signature beside FILE (FILE.sig) is "
                 "used.\n"
+                "--explain says what rules of findings mean instead, and lists them all when none is named.\n"
                 "Exit status: 0 all passed, 1 one was rejected, 2 trouble or not finished.",
-        .least = 1,
+        .least = 0,
         .most = 1000,
 };
 
@@ -22,11 +24,19 @@ static void add(const char *arguments[], size_t *n, const char *name, const char
         arguments[(*n)++] = value;
 }
 
+static int wrong_use(void) {
+        return complain("usage: securectl %s", help.usage);
+}
+
 int command_scan(int argc, char *argv[]) {
         struct common common = {0};
         const char *stages = NULL;
+        bool sarif = false, explain = false;
         const struct option_spec specs[] = {
                 {"stages", 0, NULL, &stages, "1-N", "only the first N stages; 1-5 needs no model to run"},
+                {"sarif", 0, &sarif, NULL, NULL,
+                 "print one SARIF 2.1.0 log of all files, for code-scanning tools"},
+                {"explain", 0, &explain, NULL, NULL, "explain RULE… instead of scanning"},
                 COMMON_OPTIONS(&common),
         };
         const char *arguments[ARGUMENTS_MAX] = {0};
@@ -36,6 +46,12 @@ int command_scan(int argc, char *argv[]) {
 
         if (command_begin(&help, specs, &common, argc, argv, &operands, &code) < 0)
                 return code;
+        if (explain && (sarif || stages))
+                return wrong_use();
+        if (explain)
+                return explain_print(argv + 1, operands, common.json);
+        if (operands < 1 || (sarif && common.json))
+                return wrong_use();
         if (place_join(program, common.layout.places.libexec, "quarantine") < 0)
                 return complain("the path of the programs is too long");
         arguments[n++] = program;
@@ -45,6 +61,8 @@ int command_scan(int argc, char *argv[]) {
         add(arguments, &n, "--libexec", common.layout.places.libexec);
         add(arguments, &n, "--worker-root", common.layout.places.worker_root);
         add(arguments, &n, "--stages", stages);
+        if (sarif)
+                arguments[n++] = "--sarif";
         if (common.json)
                 arguments[n++] = "--json";
         arguments[n++] = "--";

@@ -9,6 +9,7 @@ static const struct command commands[] = {
         {"down", "stop what up has started", command_down},
         {"status", "what runs, and how it is", command_status},
         {"scan", "examine model files without importing them", command_scan},
+        {"explain", "what a rule that a finding quotes means, and what to do", command_explain},
         {"import", "bring a model file in and follow it through the stages", command_import},
         {"models", "list, show, verify and delete models", command_models},
         {"jobs", "list, show, retry and delete imports", command_jobs},

@@ -185,6 +185,55 @@ static void scan_imports_nothing(void **state) {
         assert_string_equal(out.p, before.p);
 }
 
+static void scan_writes_one_sarif_log_of_all_files(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), path = BUF_INIT(4096);
+        const struct json *log, *result;
+        struct json_document *doc;
+        struct view uri;
+
+        assert_int_equal(replace_file(dir.fd, "not a model.gguf", VIEW("hello\n"), 0644), 0);
+        assert_int_equal(buf_printf(&path, "%s/not a model.gguf", dir.path), 0);
+        assert_int_equal(RUN(f, &out, "scan", "--stages", "1-5", "--sarif", f->demo, buf_str(&path)), 1);
+        doc = parse(&out);
+        assert_true(view_eq(json_get_view(json_root(doc), "version", VIEW_NULL), VIEW("2.1.0")));
+        log = json_get_typed(json_root(doc), "runs", JSON_ARRAY)->child;
+        assert_int_equal(json_get_typed(log, "artifacts", JSON_ARRAY)->count, 2);
+        for (result = json_get_typed(log, "results", JSON_ARRAY)->child; result; result = result->next)
+                if (view_eq(json_get_view(result, "level", VIEW_NULL), VIEW("error")))
+                        break;
+        assert_non_null(result);
+        uri = json_get_view(json_get(json_get(json_get(result, "locations")->child, "physicalLocation"),
+                                     "artifactLocation"),
+                            "uri", VIEW_NULL);
+        assert_true(view_starts(uri, VIEW("file:///")) && view_ends(uri, VIEW("/not%20a%20model.gguf")));
+        json_document_free(doc);
+        assert_int_equal(RUN(f, &out, "scan", "--sarif", "--json", f->demo), 2);
+        assert_int_equal(RUN(f, &out, "scan"), 2);
+        assert_int_equal(RUN(f, &out, "scan", "--sarif", "/no/such/file"), 2);
+}
+
+static void explain_knows_the_rules_that_findings_quote(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), same = BUF_INIT(0);
+        struct json_document *doc;
+
+        assert_int_equal(RUN(f, &out, "explain", "GGUF-G12"), 0);
+        assert_says(&out, "GGUF-G12: tensor in the wrong place\n  stage 2 (format_gate), reject");
+        assert_int_equal(RUN(f, &same, "scan", "--explain", "gguf-g12"), 0);
+        assert_string_equal(same.p, out.p);
+        assert_int_equal(RUN(f, &out, "explain"), 0);
+        assert_says(&out, "YARA-034        5  reject   EICAR test file");
+        assert_int_equal(RUN(f, &out, "explain", "--json"), 0);
+        doc = parse(&out);
+        assert_true(json_get_typed(json_root(doc), "rules", JSON_ARRAY)->count > 100);
+        json_document_free(doc);
+        assert_int_equal(RUN(f, &out, "explain", "GGUF-G99"), 1);
+        assert_says(&out, "there is no rule \"GGUF-G99\"");
+        assert_int_equal(RUN(f, &out, "scan", "--explain", "--sarif"), 2);
+}
+
 static void audit_is_whole_and_tells_what_happened(void **state) {
         struct fixture *f = *state;
         _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
@@ -261,6 +310,8 @@ int main(void) {
                 cmocka_unit_test(names_from_outside_can_not_move_the_terminal),
                 cmocka_unit_test(jobs_can_be_shown_and_deleted),
                 cmocka_unit_test(scan_imports_nothing),
+                cmocka_unit_test(scan_writes_one_sarif_log_of_all_files),
+                cmocka_unit_test(explain_knows_the_rules_that_findings_quote),
                 cmocka_unit_test(audit_is_whole_and_tells_what_happened),
                 cmocka_unit_test(wrong_use_is_explained),
                 cmocka_unit_test(a_stopped_system_says_what_to_do_and_a_changed_log_is_found),

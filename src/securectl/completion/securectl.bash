@@ -12,7 +12,7 @@ _securectl_options() {
 	case $1 in
 	up) echo "--state-root --port --no-tcp --worker-root --json --help" ;;
 	down) echo "--state-root --help" ;;
-	scan) echo "--stages --json --state-root --help" ;;
+	scan) echo "--stages --sarif --explain --json --state-root --help" ;;
 	import) echo "--detach --signature --json --state-root --help" ;;
 	models) echo "--yes --json --state-root --help" ;;
 	chat) echo "--model --system --temperature --max-tokens --seed --json --state-root --help" ;;
@@ -29,6 +29,7 @@ _securectl_words() { # COMMAND, word before the cursor: what may follow
 	jobs,show | jobs,retry | jobs,delete) _securectl_ids jobs ;;
 	audit,audit) echo "verify tail" ;;
 	scan,--stages) echo "1-5 1-7" ;;
+	explain,* | scan,--explain) securectl explain 2>/dev/null | awk '{ print $1 }' ;;
 	esac
 }
 
@@ -36,7 +37,7 @@ _securectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "up down status scan import models jobs chat audit --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "up down status scan explain import models jobs chat audit --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -47,7 +48,7 @@ _securectl() {
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_securectl_options "$command")" -- "$word")
-	elif [[ $command == scan && $before != --stages ]] || [[ $command == import ]]; then
+	elif [[ $command == scan && $before != --stages && $before != --explain ]] || [[ $command == import ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_securectl_words "$command" "$before")" -- "$word")

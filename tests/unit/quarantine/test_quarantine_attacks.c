@@ -149,6 +149,12 @@ static void test_exit_codes_keep_the_contract(void **state) {
                  NULL}, /* stage 6 can't run: no pass, no verdict */
                 {"2", "--scan", "--config", config, "--share", share, "--stages", "2-5", good, NULL},
                 {"2", "--scan", "--config", config, "--share", share, "--stages", "1-8", good, NULL},
+                {"0", "--scan", "--config", config, "--share", share, "--sarif", "--stages", "1-5", good,
+                 NULL},
+                {"1", "--scan", "--config", config, "--share", share, "--sarif", "--worker-root", root, bad,
+                 NULL},
+                {"2", "--scan", "--config", config, "--share", share, "--sarif", "--json", good, NULL},
+                {"2", "--scan", "--config", config, "--share", share, "--sarif", NULL},
                 {"2", "--scan", "--config", config, "--share", share, NULL},
                 {"2", "--scan", "--config", config, "--share", share, "/no/such/file", NULL},
                 {"2", "--scan", "--config", config, "--share", share, "/dev/null", NULL},

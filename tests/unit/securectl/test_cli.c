@@ -2,6 +2,7 @@
 #include "support/cm.h"
 
 #include "securectl/chat_stream.h"
+#include "securectl/explain.h"
 #include "securectl/link.h"
 #include "securectl/options.h"
 #include "securectl/show.h"
@@ -300,6 +301,33 @@ static void test_chat_events(void **state) {
         assert_int_equal(chat_read_event(VIEW("{\"a\":1,\"a\":2}"), &d), -EBADMSG);
 }
 
+static void test_a_rule_is_explained_in_lines_that_fit(void **state) {
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(8192);
+        char any_case[] = "yaRA-034", scan[] = "SCAN-001";
+        char *ids[] = {any_case, scan};
+        struct view rest, line;
+        size_t unknown;
+
+        assert_int_equal(explain_write(&out, ids, 2, false, &unknown), 0);
+        assert_true(view_starts(buf_view(&out), VIEW("YARA-034: EICAR test file")));
+        assert_non_null(strstr(out.p, "\n\nSCAN-001: left out on request\n  any stage, info: "));
+        rest = buf_view(&out);
+        while (view_split(&rest, '\n', &line))
+                assert_true(line.n <= 100 && !view_ends(line, VIEW(" ")));
+}
+
+static void test_unknown_rules_are_pointed_at(void **state) {
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(8192);
+        char known[] = "KIND-001", longer[] = "KIND-001-AND-MUCH-MORE-THAN-A-RULE-HAS", empty[] = "";
+        char *first[] = {known, longer}, *second[] = {empty};
+        size_t unknown = 7;
+
+        assert_int_equal(explain_write(&out, first, 2, false, &unknown), -ENOENT);
+        assert_int_equal(unknown, 1);
+        assert_int_equal(explain_write(&out, second, 1, true, &unknown), -ENOENT);
+        assert_int_equal(unknown, 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_options_stand_anywhere_and_operands_keep_their_order),
@@ -318,6 +346,8 @@ int main(void) {
                 cmocka_unit_test(test_chat_requests_hold_the_whole_conversation),
                 cmocka_unit_test(test_a_message_that_does_not_fit_changes_nothing),
                 cmocka_unit_test(test_chat_events),
+                cmocka_unit_test(test_a_rule_is_explained_in_lines_that_fit),
+                cmocka_unit_test(test_unknown_rules_are_pointed_at),
         };
 
         return cmocka_run_group_tests_name("securectl", tests, NULL, NULL);
