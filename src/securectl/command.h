@@ -22,3 +22,6 @@ int command_models(int argc, char *argv[]);
 int command_jobs(int argc, char *argv[]);
 int command_chat(int argc, char *argv[]);
 int command_audit(int argc, char *argv[]);
+int command_verify(int argc, char *argv[]);
+int command_sign(int argc, char *argv[]);
+int command_keys(int argc, char *argv[]);

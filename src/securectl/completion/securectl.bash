@@ -13,6 +13,9 @@ _securectl_options() {
 	up) echo "--state-root --port --no-tcp --worker-root --json --help" ;;
 	down) echo "--state-root --help" ;;
 	scan) echo "--stages --sarif --explain --json --state-root --help" ;;
+	verify) echo "--key --policy-dir --bundle --json --state-root --help" ;;
+	sign) echo "--key --output --json --state-root --help" ;;
+	keys) echo "--type --json --state-root --help" ;;
 	import) echo "--detach --signature --json --state-root --help" ;;
 	models) echo "--yes --json --state-root --help" ;;
 	chat) echo "--model --system --temperature --max-tokens --seed --json --state-root --help" ;;
@@ -27,6 +30,9 @@ _securectl_words() { # COMMAND, word before the cursor: what may follow
 	models,show | models,verify | models,delete | chat,-m | chat,--model) _securectl_ids models ;;
 	jobs,jobs) echo "list show retry delete" ;;
 	jobs,show | jobs,retry | jobs,delete) _securectl_ids jobs ;;
+	keys,keys) echo "list new show" ;;
+	keys,--type) echo "p256 ed25519" ;;
+	keys,show | sign,-k | sign,--key) securectl keys 2>/dev/null | awk 'NF == 2 { print $1 }' ;;
 	audit,audit) echo "verify tail" ;;
 	scan,--stages) echo "1-5 1-7" ;;
 	explain,* | scan,--explain) securectl explain 2>/dev/null | awk '{ print $1 }' ;;
@@ -37,7 +43,7 @@ _securectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "up down status scan explain import models jobs chat audit --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "up down status scan explain verify sign keys import models jobs chat audit --help --version" -- "$word")
 		return
 	fi
 	case $before in
@@ -48,7 +54,9 @@ _securectl() {
 	esac
 	if [[ $word == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_securectl_options "$command")" -- "$word")
-	elif [[ $command == scan && $before != --stages && $before != --explain ]] || [[ $command == import ]]; then
+	elif [[ $command == scan && $before != --stages && $before != --explain ]] ||
+		[[ $command == import || $command == verify ]] ||
+		[[ $command == sign && $before != --key && $before != -k ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_securectl_words "$command" "$before")" -- "$word")
