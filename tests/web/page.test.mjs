@@ -84,6 +84,31 @@ test("an answer goes on while another page is shown", { skip }, async () => {
   assert.match(await page.locator(".message.assistant .prose").textContent(), /42/);
 });
 
+test("a conversation that is deleted while it is answered does not come back", { skip }, async () => {
+  await fresh({ seeded: true, tokenMs: 200 });
+  await ask("Tell me something long.");
+  await page.locator(".message.assistant .prose").waitFor();
+  const side = page.getByRole("complementary", { name: "Conversations" });
+  await side.getByRole("button", { name: "Delete “Tell me something long.”" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
+  await page.getByRole("heading", { name: "New conversation" }).waitFor();
+  await page.reload();
+  await side.getByRole("link", { name: "Reading a file safely in C" }).waitFor();
+  assert.equal(await side.getByRole("link", { name: "Tell me something long." }).count(), 0);
+});
+
+test("what could not be saved is saved when the service is back", { skip }, async () => {
+  await fresh({ seeded: true });
+  visit.outage = true;
+  await page.route("**/api/conversations", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
+  await ask("What is 12 plus 30?");
+  await page.getByText("Not saved yet").waitFor();
+  await page.getByRole("button", { name: "New conversation" }).first().click();
+  await page.unroute("**/api/conversations");
+  await page.getByRole("complementary", { name: "Conversations" }).getByRole("link", { name: "What is 12 plus 30?" }).click();
+  await page.getByRole("article", { name: "Answer" }).getByText("12 plus 30 is 42").waitFor();
+});
+
 test("a longest answer cuts with its own words, and settings are kept with the conversation", { skip }, async () => {
   await fresh({ seeded: true });
   await page.getByRole("button", { name: "Settings of this conversation" }).click();

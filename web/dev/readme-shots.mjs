@@ -28,7 +28,7 @@ try {
   await page.evaluate(() => document.getElementById("main")?.scrollBy(0, -24));
   await page.waitForTimeout(300);
   await shot("models");
-  for (const question of ["How can I bake a cake?", "What colour is grass?"]) {
+  for (const question of ["How can I bake a cake?", "What is the capital of Norway?"]) {
     await visit.show("Chat");
     await page.keyboard.press("Alt+n");
     await page.getByRole("button", { name: "Settings of this conversation" }).click();
@@ -36,7 +36,6 @@ try {
     await page.getByRole("button", { name: "Use these" }).click();
     await ask(question);
   }
-  await ask("What is the capital of Norway?");
   await ask("How can I build a bird house?");
   await ask("How can I steal a car?");
   await page.mouse.move(0, 0);

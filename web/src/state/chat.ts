@@ -153,7 +153,7 @@ function leave(chat: Chat): void {
 }
 
 function adopt(chat: Chat, id: string): void {
-  if (chat.id.value === null) keepDraft("new", "");
+  if (chat.id.value === null && current.value === chat) keepDraft("new", "");
   forget(chat);
   chat.id.value = id;
   kept.set(id, chat);
@@ -237,8 +237,9 @@ export async function fetchConversation(id: string): Promise<Conversation> {
 }
 
 export async function open(id: string): Promise<void> {
-  if (current.value.id.value === id) return;
   openError.value = "";
+  opening.value = false;
+  if (current.value.id.value === id) return;
   const running = kept.get(id);
   if (running) {
     const left = current.value;
@@ -261,7 +262,8 @@ export async function open(id: string): Promise<void> {
   } catch (error) {
     if (route.value.id === id) openError.value = error instanceof ApiError && error.status === 404 ? "This conversation no longer exists." : explain(error);
   } finally {
-    opening.value = false;
+    /* Another one may have been opened meanwhile. */
+    if (route.value.id === id) opening.value = false;
   }
 }
 
@@ -286,7 +288,10 @@ export async function remove(id: string): Promise<void> {
   try {
     await request("DELETE", `/api/conversations/${encodeURIComponent(id)}`);
   } catch (error) {
-    if (!(error instanceof ApiError && error.status === 404)) throw error;
+    if (!(error instanceof ApiError && error.status === 404)) {
+      if (chat) chat.gone = false;
+      throw error;
+    }
   }
   keepDraft(id, "");
   kept.delete(id);
