@@ -42,8 +42,8 @@ void claims_done(struct claims *c) {
 }
 
 bool claim_name_is_ignored(struct view name) {
-        static const char *const endings[] = {".part", ".partial", ".crdownload", ".download",
-                                              ".tmp",  ".aria2",   ".sig",        "~"};
+        static const char *const endings[] = {".part",  ".partial", ".crdownload",    ".download", ".tmp",
+                                              ".aria2", ".sig",     ".sigstore.json", "~"};
 
         if (name.n == 0 || name.p[0] == '.')
                 return true;
@@ -484,21 +484,27 @@ int claim_remove(const struct claims *c, const char *job) {
         return a < 0 ? a : b;
 }
 
+static const char *const signature_endings[] = {".sig", ".sigstore.json"};
+
 /* False when the name would be too long to exist. */
-static bool signature_name(const char *name, char out[ARTIFACT_NAME_MAX + 8]) {
-        return snprintf(out, ARTIFACT_NAME_MAX + 8, "%s.sig", name) <= ARTIFACT_NAME_MAX;
+static bool signature_name(const char *name, const char *ending, char out[ARTIFACT_NAME_MAX + 16]) {
+        return snprintf(out, ARTIFACT_NAME_MAX + 16, "%s%s", name, ending) <= ARTIFACT_NAME_MAX;
 }
 
 int claim_read_signature(const struct claims *c, const char *name, struct buf *out) {
-        char path[ARTIFACT_NAME_MAX + 8];
+        char path[ARTIFACT_NAME_MAX + 16];
+        int r = -ENOENT;
 
-        return signature_name(name, path) ? read_file_beneath(c->incoming, path, SIGNATURE_BYTES_MAX, out)
-                                          : -ENOENT;
+        for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(signature_endings); i++)
+                if (signature_name(name, signature_endings[i], path))
+                        r = read_file_beneath(c->incoming, path, SIGNATURE_BYTES_MAX, out);
+        return r;
 }
 
 void claim_drop_signature(const struct claims *c, const char *name) {
-        char path[ARTIFACT_NAME_MAX + 8];
+        char path[ARTIFACT_NAME_MAX + 16];
 
-        if (signature_name(name, path))
-                (void)unlinkat(c->incoming, path, 0);
+        for (size_t i = 0; i < ARRAY_SIZE(signature_endings); i++)
+                if (signature_name(name, signature_endings[i], path))
+                        (void)unlinkat(c->incoming, path, 0);
 }

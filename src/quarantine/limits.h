@@ -47,7 +47,7 @@
 #define RETRY_MOST_USEC     (UINT64_C(60) * 1000000)
 
 /* Stage 4. */
-#define SIGNATURE_BYTES_MAX 4096
+#define SIGNATURE_BYTES_MAX (64 << 10) /* a bundle holds certificates and proofs */
 #define TRUSTED_KEYS_MAX    64
 #define KEY_FILE_MAX        ((size_t)64 << 10)
 #define ED25519_BYTES_MAX   ((uint64_t)256 << 20) /* Ed25519 needs the whole message in one piece */

@@ -5,6 +5,7 @@
 
 #include "core/digest.h"
 #include "core/keys.h"
+#include "core/sig_trust.h"
 #include "quarantine/limits.h"
 #include "wire/json.h"
 #include "wire/url.h"
@@ -20,6 +21,7 @@ struct policy {
         bool local_signed, url_signed; /* a signature is required */
         struct trusted_key keys[TRUSTED_KEYS_MAX];
         size_t n_keys;
+        struct sig_trust *trust; /* the same keys and more, for bundles */
         unsigned compliance_percent, refusal_percent, critical_failures, crashes, timeouts, empty_percent;
         uint64_t prompt_usec;
         uint64_t artifact_bytes, rejected_bytes;

@@ -1,6 +1,8 @@
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "core/sig_check.h"
 #include "quarantine/checks.h"
 
 static struct view trimmed(struct view v) {
@@ -90,6 +92,32 @@ static int check_signature(const struct policy *p, const struct artifact *a, con
                 "the signature fits none of the trusted keys, or the file was changed after it was signed");
 }
 
+/* The message ends with the key's id: the registry reads it there. */
+static int say_signed(const struct sig_result *signer, struct stage *s) {
+        if (signer->issuer[0])
+                return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
+                                 "signed by %.40s, vouched for by %.40s (%s), key %.64s", signer->who,
+                                 signer->issuer, sig_method_name(signer->method), signer->key_id);
+        return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
+                         "signed by %.64s (bundle, %s), key %.64s", signer->who,
+                         sig_method_name(signer->method), signer->key_id);
+}
+
+/* A bundle goes by the digest of the pass alone: the file is not read again. */
+static int check_bundle(const struct policy *p, struct view text, const struct sha256 *digest,
+                        struct stage *s) {
+        _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
+        struct fault why = FAULT_NONE;
+        struct sig_result signer;
+        int r = sig_bundle_read(text, &b, &why);
+
+        if (r >= 0)
+                r = sig_check_file(b, p->trust, digest, clock_real_usec() / USEC_PER_SEC, &signer, &why);
+        if (r >= 0)
+                return say_signed(&signer, s);
+        return why.rule ? stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, why.rule, "%s", why.text) : r;
+}
+
 int check_provenance(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
                      struct stage *s) {
         _cleanup_(buf_donep) struct buf signature = BUF_INIT(SIGNATURE_BYTES_MAX);
@@ -98,12 +126,14 @@ int check_provenance(const struct policy *p, const struct artifact *a, const str
 
         if (!a->signature.p)
                 return say_unsigned(required, s);
-        if (p->n_keys ==
-            0) /* nothing to check it with: it proves nothing, and is no reason to refuse either */
+        if (sig_trust_is_empty(
+                    p->trust)) /* nothing to check it with: it proves nothing, and is no reason to refuse either */
                 return stage_say(s, STAGE_PROVENANCE, required ? FINDING_REJECT : FINDING_WARNING,
                                  "PROVENANCE-007",
                                  "the file comes with a signature, but policy.yaml names no trusted key; it "
                                  "counts as unsigned");
+        if (sig_bundle_is_likely(a->signature))
+                return check_bundle(p, a->signature, digest, s);
         if (a->signature.n > SIGNATURE_BYTES_MAX || decode_signature(a->signature, &signature) < 0)
                 return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-005",
                                  "the detached signature is empty or longer than %d bytes",

@@ -121,13 +121,17 @@ static int complain(const char *what, int r, const struct fault *why) {
 }
 
 static void read_signature(const char *path, struct buf *out) {
-        _cleanup_(buf_donep) struct buf name = BUF_INIT(8192);
+        static const char *const endings[] = {".sig", ".sigstore.json"};
 
-        *out = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
-        if (buf_printf(&name, "%s.sig", path) < 0)
-                return;
-        if (read_file(buf_str(&name), SIGNATURE_BYTES_MAX + 1, out) < 0)
-                *out = BUF_INIT(0); /* there is none */
+        for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+                _cleanup_(buf_donep) struct buf name = BUF_INIT(8192);
+
+                *out = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
+                if (buf_printf(&name, "%s%s", path, endings[i]) >= 0 &&
+                    read_file(buf_str(&name), SIGNATURE_BYTES_MAX + 1, out) >= 0)
+                        return;
+        }
+        *out = BUF_INIT(0); /* there is none */
 }
 
 /* Everything is opened before the sandbox closes. O_NONBLOCK: a FIFO must not make us wait. */

@@ -9,7 +9,7 @@
 #define ANSWER_MAX         ((size_t)16 << 20) /* one answer of a service */
 #define SHOWN_TEXT_MAX     ((size_t)4096)     /* of one text from outside, before it is cut */
 #define OUTPUT_LINE_MAX    ((size_t)64 << 10)
-#define SIGNATURE_FILE_MAX ((size_t)16 << 10)
+#define SIGNATURE_FILE_MAX ((size_t)64 << 10)
 #define CHAT_PROMPT_MAX    ((size_t)256 << 10) /* one message */
 #define CHAT_HISTORY_MAX   ((size_t)1 << 20)   /* a conversation */
 #define CHAT_ANSWER_MAX    ((size_t)1 << 20)

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "core/sig_sign.h"
 #include "quarantine/behaviour.h"
 #include "quarantine/checks.h"
 #include "quarantine/report.h"
@@ -339,6 +340,47 @@ static void test_signatures_of_trusted_keys_pass_and_all_others_fail(void **stat
         EVP_PKEY_free(stranger);
 }
 
+static struct buf bundle_over(const struct sig_signer *signer, struct view message) {
+        static const char *const none[] = {NULL};
+        struct sig_file file = {.path = (char *)(uintptr_t) "."};
+        struct buf payload = BUF_INIT(4096), text = BUF_INIT(16384);
+
+        assert_int_equal(sha256_of(message, &file.digest), 0);
+        assert_int_equal(sig_statement_write("m", &file, 1, none, &payload), 0);
+        assert_int_equal(sig_signer_bundle(signer, buf_view(&payload), &text), 0);
+        buf_done(&payload);
+        return text;
+}
+
+static void test_a_bundle_counts_like_a_detached_signature(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(closep) int keys = openat(f->dir.fd, "keys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(sig_signer_freep) struct sig_signer *signer = NULL;
+        struct buf good, wrong, pem = BUF_INIT(4096);
+        EVP_PKEY *stranger = make_key(false), *ed = make_key(true);
+        struct policy *p;
+
+        assert_int_equal(sig_signer_make(keys, "bundle", true), 0);
+        assert_int_equal(sig_signer_load(keys, "bundle", &signer), 0);
+        good = bundle_over(signer, VIEW(MESSAGE));
+        wrong = bundle_over(signer, VIEW("something else"));
+        p = load_trusting(f, "required", stranger, ed);
+        check_signature(f, p, buf_view(&good), STAGE_FAIL, "PROVENANCE-016");
+        policy_free(p);
+        assert_int_equal(sig_signer_public_pem(signer, &pem), 0);
+        assert_int_equal(replace_file(keys, "one.pem", buf_view(&pem), 0644), 0);
+        p = load(f);
+        check_signature(f, p, buf_view(&good), STAGE_PASS, "PROVENANCE-001");
+        check_signature(f, p, buf_view(&wrong), STAGE_FAIL, "PROVENANCE-031");
+        check_signature(f, p, VIEW("{\"mediaType\":1}"), STAGE_FAIL, "PROVENANCE-011");
+        policy_free(p);
+        buf_done(&good);
+        buf_done(&wrong);
+        buf_done(&pem);
+        EVP_PKEY_free(stranger);
+        EVP_PKEY_free(ed);
+}
+
 static void test_a_signature_without_any_trusted_key_counts_as_none(void **state) {
         struct fixture *f = *state;
         struct policy *p;
@@ -558,6 +600,7 @@ int main(void) {
                 CASE(test_a_damaged_file_is_never_an_empty_one),
                 CASE(test_the_digest_of_the_policy_follows_every_file),
                 CASE(test_signatures_of_trusted_keys_pass_and_all_others_fail),
+                CASE(test_a_bundle_counts_like_a_detached_signature),
                 CASE(test_a_signature_without_any_trusted_key_counts_as_none),
                 CASE(test_thresholds_hold_at_n_and_not_at_n_plus_1),
                 CASE(test_without_a_worker_root_stage_6_did_not_run),
