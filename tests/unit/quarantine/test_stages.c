@@ -354,7 +354,7 @@ static struct buf bundle_over(const struct sig_signer *signer, struct view messa
 
 static void test_a_bundle_counts_like_a_detached_signature(void **state) {
         struct fixture *f = *state;
-        _cleanup_(closep) int keys = openat(f->dir.fd, "keys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(closep) int keys = open_or_make_dir(f->dir.fd, "keys", 0755);
         _cleanup_(sig_signer_freep) struct sig_signer *signer = NULL;
         struct buf good, wrong, pem = BUF_INIT(4096);
         EVP_PKEY *stranger = make_key(false), *ed = make_key(true);
