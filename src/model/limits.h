@@ -32,3 +32,11 @@
 #define SCAN_TAIL_MAX         65557u              /* where ZIP readers look for the end record: 22 + 65535 */
 #define PICKLE_STEPS_MAX      (UINT64_C(1) << 24) /* opcodes walked before it counts as a runnable one */
 #define FINDINGS_PER_RULE_MAX 8u                  /* further ones of the same rule say nothing new */
+
+#define PICKLE_STACK_MAX   (UINT32_C(1) << 20) /* values on the stack of the pickle machine */
+#define PICKLE_MARKS_MAX   (UINT32_C(1) << 16) /* open MARKs */
+#define PICKLE_MEMO_MAX    (UINT32_C(1) << 20) /* memo indices; a higher one is not remembered, and said */
+#define PICKLE_TEXT_MAX    255u                /* bytes of a text that may become a name; longer ones can't */
+#define PICKLE_TEXTS_MAX   (UINT32_C(1) << 24) /* bytes of all such texts of one pickle */
+#define PICKLE_GLOBALS_MAX 256u                /* different names that are told apart */
+#define PICKLE_COUNT_MAX   (UINT32_C(1) << 20) /* pickles one after the other in one file */

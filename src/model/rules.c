@@ -180,6 +180,46 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                                            "damaged or was tampered with, and its answers can "
                                            "be anything.",
                                            GET_AGAIN),
+
+        [RULE_PICKLE_DANGEROUS] = REFUSE("PICKLE-001", 2, "the pickle imports something that can do harm",
+                                         "Loading a pickle imports names and calls them. This one is known "
+                                         "to run programs or code, to touch files or the network, or to "
+                                         "reach something that does.",
+                                         DONT_USE),
+        [RULE_PICKLE_UNLISTED] = REFUSE("PICKLE-002", 2, "the pickle imports a name that nobody vouches for",
+                                        "Plain tensors need a handful of names, which are listed here; "
+                                        "anything else may run code when it is imported or called.",
+                                        OTHER_FORMAT),
+        [RULE_PICKLE_UNNAMED] = REFUSE(
+                "PICKLE-003", 2, "the pickle imports something without saying what",
+                "The name is computed while the file is loaded, or it is a number that "
+                "only the loading program can resolve: a way around checks.",
+                DONT_USE),
+        [RULE_PICKLE_CALL] = REFUSE(
+                "PICKLE-004", 2, "the pickle calls something in an unusual way",
+                "It calls what another call returned, changes a class or module, or uses a "
+                "harmless name as it is never used for tensors.",
+                DONT_USE),
+        [RULE_PICKLE_BROKEN] = REFUSE("PICKLE-005", 2, "the pickle can't be decoded",
+                                      "From the given place on the bytes are not what Python's own writer "
+                                      "produces. What stands before that place runs all the same.",
+                                      DONT_USE),
+        [RULE_PICKLE_AFTER_STOP] = REFUSE("PICKLE-006", 2, "bytes behind the end of the pickle",
+                                          "A program that loads only the first pickle never sees the rest; "
+                                          "another one loads it, too.",
+                                          OTHER_FORMAT),
+        [RULE_PICKLE_LIMIT] = REFUSE("PICKLE-007", 2, "the pickle is too large or too deep to follow",
+                                     "Beyond fixed limits it is no longer followed, so that a hostile file "
+                                     "can't exhaust the computer; what was not followed is not vouched for.",
+                                     OTHER_FORMAT),
+        [RULE_PICKLE_HARMLESS] = MENTION("PICKLE-008", 2, "harmless names in the pickle",
+                                         "These names rebuild plain tensors. The file is refused because of "
+                                         "its format, not because of them.",
+                                         OTHER_FORMAT),
+        [RULE_PICKLE_OUTSIDE] = MENTION("PICKLE-009", 2, "the pickle asks the loading program for objects",
+                                        "Some of its objects (weights, as a rule) are not in the pickle; the "
+                                        "loading program has to hand them over, and decides what they are.",
+                                        OTHER_FORMAT),
 };
 
 const struct model_rule_text *model_rule_get(enum model_rule rule) {

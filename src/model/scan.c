@@ -4,6 +4,7 @@
 #include "model/gguf.h"
 #include "model/kind.h"
 #include "model/limits.h"
+#include "model/pickle_machine.h"
 #include "model/safetensors.h"
 #include "model/template.h"
 
@@ -18,6 +19,7 @@ struct model_scan {
         struct buf name;
         struct gguf *gguf; /* one of these at most */
         struct safetensors *safetensors;
+        struct pickle_machine *pickle;
         bool decided;
         size_t head_n;
         size_t tail_n;
@@ -48,6 +50,7 @@ struct model_scan *model_scan_free(struct model_scan *m) {
         if (m) {
                 gguf_free(m->gguf);
                 safetensors_free(m->safetensors);
+                pickle_machine_free(m->pickle);
                 buf_done(&m->name);
                 free(m);
         }
@@ -68,6 +71,16 @@ static bool name_is_part(struct view name) {
         return memcmp(p + 10, "00001", 5) != 0;
 }
 
+/* Formats that are refused whatever is in them, but that are read to say what that is. */
+static int start_refused(struct model_scan *m) {
+        switch (m->summary.kind) {
+        case MODEL_KIND_PICKLE:
+                return pickle_machine_new(&m->report, 0, m->size, &m->pickle);
+        default:
+                return 0;
+        }
+}
+
 static int start_reader(struct model_scan *m, struct view head) {
         switch (m->summary.kind) {
         case MODEL_KIND_GGUF:
@@ -81,7 +94,7 @@ static int start_reader(struct model_scan *m, struct view head) {
                 return safetensors_new(m->size, &m->report, &m->summary, &m->safetensors);
         default:
                 model_kind_refuse(&m->report, m->summary.kind, head);
-                return 0;
+                return start_refused(m);
         }
 }
 
@@ -90,6 +103,8 @@ static int feed_reader(struct model_scan *m, struct view bytes) {
                 return gguf_feed(m->gguf, bytes);
         if (m->safetensors)
                 return safetensors_feed(m->safetensors, bytes);
+        if (m->pickle)
+                return pickle_machine_feed(m->pickle, bytes);
         return 0;
 }
 
@@ -159,6 +174,8 @@ int model_scan_finish(struct model_scan *m, struct model_summary *ret) {
                 gguf_finish(m->gguf);
         if (m->safetensors)
                 safetensors_finish(m->safetensors);
+        if (m->pickle)
+                pickle_machine_finish(m->pickle);
         if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS)
                 model_kind_check_tail(&m->report, (struct view){m->tail, m->tail_n}, m->size);
         *ret = m->summary;
