@@ -221,7 +221,7 @@ struct pickle_machine *pickle_machine_free(struct pickle_machine *m) {
 }
 
 static const char *opcode_name(uint8_t c) {
-        return opcodes[c].name ? opcodes[c].name : "no opcode";
+        return opcodes[c].name ? opcodes[c].name : "this byte";
 }
 
 #define put(m, rule, ...) report_put((m)->report, (rule), (m)->base + (m)->op_at, VIEW_NULL, __VA_ARGS__)
@@ -910,7 +910,7 @@ static int execute(struct pickle_machine *m, uint8_t opcode, struct view text) {
                 do_frame(m);
                 return 0;
         default:
-                give_up(m, "A byte that is no opcode");
+                give_up(m, "No such opcode");
                 return 0;
         }
 }

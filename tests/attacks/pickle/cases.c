@@ -149,7 +149,7 @@ const struct pickle_case pickle_cases[] = {
         {"no STOP", BROKEN, "breaks off", 3, A(P2 "N")},
         {"STOP without a value", BROKEN, "Too few values on the stack at STOP", 2, A(P2 ".")},
         {"damage behind the call", DANGER, "\"os.system\"", 2, A(P2 GLOBAL("os", "system") ")R\xff\xff")},
-        {"damage behind the call is told", BROKEN, "no opcode", 15,
+        {"damage behind the call is told", BROKEN, "No such opcode at this byte", 15,
          A(P2 GLOBAL("os", "system") ")R\xff\xff")},
         {"values left over", BROKEN, "STOP leaves values", 4, A(P2 "NN.")},
 

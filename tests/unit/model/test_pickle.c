@@ -133,7 +133,7 @@ static void there_are_68_opcodes(void **state) {
                 char bytes[1] = {(char)c};
 
                 follow(view_make(bytes, 1), 1);
-                known += !said("PICKLE-005", "A byte that is no opcode");
+                known += !said("PICKLE-005", "No such opcode");
         }
         assert_int_equal(known, 68);
 }
