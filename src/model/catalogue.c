@@ -389,6 +389,11 @@ static const struct model_rule_text behind[] = {
          "This machine was too slow for the answers. Nothing is held against the model, which does not pass "
          "half-tried.",
          "Try again when the machine is less busy, or take a smaller variant."},
+        {"BEHAVIOUR-105", 6, FINDING_WARNING, "llama-server does not run here",
+         "Not even the included demo model could be loaded, so the fault lies with this machine. Nothing is "
+         "held "
+         "against the model, which does not pass untried.",
+         "See the service's log for the reason; user namespaces may be switched off."},
         {"DIFFUSION-000", 7, FINDING_INFO, "not an image model's folder",
          "The stage for image models looks at folders of several files; this is one file.", "Nothing."},
         {"SCAN-001", 0, FINDING_INFO, "left out on request",
