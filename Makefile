@@ -38,7 +38,10 @@ fuzz:
 	@tools/setup.sh --fuzz
 	@tools/fuzz.sh
 
+# A build knows its prefix from its first setup; installing it elsewhere would mix the two.
 install: build
+	@grep -qxF 'prefix = $(PREFIX)' $(BUILD)/meson-private/cmd_line.txt || { echo "$(BUILD)/ was not set up for" \
+		"PREFIX=$(PREFIX); use a folder of its own: make install BUILD=build-local PREFIX=$(PREFIX)" >&2; exit 1; }
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD) --no-rebuild
 
 clean:
