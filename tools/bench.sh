@@ -7,5 +7,5 @@ build=${1:-build}
 for b in bench/*.sh; do
 	[ -f "$b" ] || continue
 	echo "== ${b##*/}"
-	sh "$b" "$build"
+	"$b" "$build"
 done
