@@ -78,10 +78,24 @@ static int take_key(EVP_PKEY *key, struct sig_log_key *ret) {
         if (ret->is_ed25519 && (EVP_PKEY_get_raw_public_key(key, ret->raw, &n) != 1 || n != sizeof ret->raw))
                 r = -EIO;
         if (r >= 0)
-                r = hex_decode(view_of(ret->key.id), ret->id, sizeof ret->id);
+                r = hex_decode(view_of(ret->key.id), ret->id_of_key, sizeof ret->id_of_key);
         if (r < 0)
                 sig_key_done(&ret->key);
         return r;
+}
+
+/* Logs of the second generation have names that are no hash of the key alone. */
+static int read_id(const struct json *o, struct sig_log_key *k, struct fault *f) {
+        _cleanup_(buf_donep) struct buf raw = BUF_INIT(64);
+        struct view v = json_get_view(json_get_typed(o, "logId", JSON_OBJECT), "keyId", VIEW_NULL);
+
+        memcpy(k->id, k->id_of_key, sizeof k->id);
+        if (v.n == 0)
+                return 0;
+        if (v.n != 44 || base64_decode(v, &raw) < 0 || raw.n != sizeof k->id)
+                return bad(f, o, "a log's keyId is not base64 of 32 bytes");
+        memcpy(k->id, raw.p, sizeof k->id);
+        return 0;
 }
 
 /* A key of a sort that we can't verify with (RSA) is left out: whatever it signed is then from an unknown log. */
@@ -103,7 +117,7 @@ static int read_log(const struct json *o, struct sig_log_key *keys, size_t *n, s
         r = take_key(key, &keys[*n]);
         EVP_PKEY_free(key);
         if (r == 0)
-                ++*n;
+                return read_id(o, &keys[(*n)++], f);
         return r < 0 && r != -EPROTONOSUPPORT ? fault_set(f, r, NULL, 0, "out of memory") : 0;
 }
 

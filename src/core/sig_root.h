@@ -16,8 +16,9 @@ struct sig_window {
 
 struct sig_log_key {
         struct sig_key key;
-        uint8_t id[32];  /* SHA-256 of the DER SubjectPublicKeyInfo */
-        uint8_t raw[32]; /* Ed25519: the key itself, for the ids of notes */
+        uint8_t id[32];        /* as the trusted root names the log, else id_of_key */
+        uint8_t id_of_key[32]; /* SHA-256 of the DER SubjectPublicKeyInfo */
+        uint8_t raw[32];       /* Ed25519: the key itself, for the ids of notes */
         bool is_ed25519;
         struct sig_window window;
 };

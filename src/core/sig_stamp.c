@@ -30,6 +30,19 @@ static int time_of(TS_RESP *response, uint64_t *ret) {
         return 0;
 }
 
+/* OpenSSL follows whatever digest the stamp names; SHA-1 would not bind it to the signature. */
+static bool has_strong_imprint(TS_RESP *response) {
+        TS_TST_INFO *info = TS_RESP_get_tst_info(response);
+        const ASN1_OBJECT *algorithm = NULL;
+        int nid;
+
+        if (!info)
+                return false;
+        X509_ALGOR_get0(&algorithm, NULL, NULL, TS_MSG_IMPRINT_get_algo(TS_TST_INFO_get_msg_imprint(info)));
+        nid = OBJ_obj2nid(algorithm);
+        return nid == NID_sha256 || nid == NID_sha384 || nid == NID_sha512;
+}
+
 /* Only the authority's own chain; the last certificate is the anchor, the others are known to the verifier. */
 static X509_STORE *store_of(const struct sig_authority *a, uint64_t at) {
         X509_STORE *store = X509_STORE_new();
@@ -80,7 +93,8 @@ static int check_one(struct view stamp, struct view signature, const struct sig_
         _cleanup_(response_freep) TS_RESP *response = d2i_TS_RESP(NULL, &p, (long)stamp.n);
         uint64_t at;
 
-        if (!response || p != (const unsigned char *)stamp.p + stamp.n || time_of(response, &at) < 0)
+        if (!response || p != (const unsigned char *)stamp.p + stamp.n || time_of(response, &at) < 0 ||
+            !has_strong_imprint(response))
                 return refuse(f, "can't be read");
         for (size_t i = 0; i < root->n_stampers; i++)
                 if (sig_window_holds(&root->stampers[i].window, at) &&
