@@ -132,9 +132,11 @@ static void write_hash(struct json_writer *w, const struct verdict *v) {
         json_object_end(w);
 }
 
-static void write_properties(struct json_writer *w, const struct verdict *v) {
+/* The number keeps the entries apart, as SARIF demands, when a file is given twice. */
+static void write_properties(struct json_writer *w, size_t number, const struct verdict *v) {
         json_key(w, "properties");
         json_object_begin(w);
+        json_member_u64(w, "number", number);
         json_member_string(w, "verdict", verdict_is_pass(v) ? "pass" : "reject");
         json_member_bool(w, "finished", verdict_is_pass(v) || verdict_is_reject(v));
         json_member_string(w, "kind", model_kind_name(v->summary.kind));
@@ -166,7 +168,7 @@ static int put_file(struct sarif *s, const char *uri, uint64_t size, const struc
         json_array_end(&w);
         if (v->is_known)
                 write_hash(&w, v);
-        write_properties(&w, v);
+        write_properties(&w, s->n + 1, v);
         json_object_end(&w);
         return json_write_end(&w);
 }

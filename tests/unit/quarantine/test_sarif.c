@@ -132,6 +132,28 @@ static void findings_become_results_with_rule_level_and_place(void **state) {
         json_document_free(doc);
 }
 
+static void a_file_given_twice_has_two_entries_that_differ(void **state) {
+        _cleanup_(verdict_donep) struct verdict v = {.is_known = true, .last_stage = STAGES};
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(OUT_MAX);
+        struct json_document *doc;
+        const struct json *file;
+        uint64_t number;
+        struct sarif s;
+
+        sarif_begin(&s, &out);
+        for (uint64_t i = 1; i <= 2; i++)
+                assert_int_equal(sarif_put(&s, "m.gguf", 5, &v), 0);
+        assert_int_equal(sarif_end(&s, 0), 0);
+        sarif_done(&s);
+        doc = parse(&out);
+        file = list(run_of(doc), "artifacts", 2)->child;
+        for (uint64_t i = 1; i <= 2; i++, file = file->next) {
+                assert_int_equal(json_get_u64(json_get(file, "properties"), "number", &number), 0);
+                assert_int_equal(number, i);
+        }
+        json_document_free(doc);
+}
+
 static void a_file_that_was_not_finished_is_not_a_pass(void **state) {
         _cleanup_(verdict_donep) struct verdict v = {.last_stage = STAGES};
         _cleanup_(buf_donep) struct buf out = BUF_INIT(OUT_MAX);
@@ -174,6 +196,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(an_empty_log_has_the_required_members_and_all_rules),
                 cmocka_unit_test(findings_become_results_with_rule_level_and_place),
+                cmocka_unit_test(a_file_given_twice_has_two_entries_that_differ),
                 cmocka_unit_test(a_file_that_was_not_finished_is_not_a_pass),
                 cmocka_unit_test(a_log_that_grew_too_large_says_so),
                 cmocka_unit_test(stages_are_called_the_same_everywhere),
