@@ -201,9 +201,6 @@ static const struct model_rule_text before[] = {
         {"PROVENANCE-064", 4, FINDING_REJECT, "an unknown log",
          "The log's key is not in the pinned trusted root, or not at that time.",
          "Update the pinned trusted_root.json if the log is genuine."},
-        {"PROVENANCE-065", 4, FINDING_REJECT, "not supported",
-         "This part of a signature can't be checked here, and what can't be checked is not believed.",
-         "Sign with a key: `securectl sign`."},
 };
 
 static const struct model_rule_text behind[] = {
