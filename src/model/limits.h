@@ -40,3 +40,9 @@
 #define PICKLE_TEXTS_MAX   (UINT32_C(1) << 24) /* bytes of all such texts of one pickle */
 #define PICKLE_GLOBALS_MAX 256u                /* different names that are told apart */
 #define PICKLE_COUNT_MAX   (UINT32_C(1) << 20) /* pickles one after the other in one file */
+
+#define ZIP_MEMBERS_MAX  65536u                   /* 48 bytes each while the archive is read */
+#define ZIP_NAME_MAX     1024u                    /* bytes of a member's name */
+#define ZIP_NAMES_MAX    (UINT32_C(4) << 20)      /* bytes of all names */
+#define ZIP_VARIABLE_MAX (3 * (size_t)UINT16_MAX) /* name, extra fields and comment of one header */
+#define NPY_HEADER_MAX   65535u /* bytes of an array's description; NumPy itself stops at 10,000 */

@@ -97,7 +97,7 @@ int pickle_text_make(struct pickle_values *v, struct view kept, uint64_t n, stru
 }
 
 struct view pickle_text(const struct pickle_values *v, struct pickle_value value) {
-        return view_make(v->texts.p + value.ref, value.n);
+        return view_sub(buf_view(&v->texts), value.ref, value.n);
 }
 
 static bool is_same(const struct pickle_global *g, struct view module, struct view name) {
@@ -119,8 +119,10 @@ static int add_global(struct pickle_values *v, struct view module, struct view n
         memset(g, 0, sizeof *g);
         g->module_n = (uint16_t)module.n;
         g->name_n = (uint16_t)name.n;
-        memcpy(g->text, module.p, module.n);
-        memcpy(g->text + module.n, name.p, name.n);
+        if (module.n > 0)
+                memcpy(g->text, module.p, module.n);
+        if (name.n > 0)
+                memcpy(g->text + module.n, name.p, name.n);
         g->verdict = pickle_name_judge(module, name, &g->why);
         return 0;
 }

@@ -220,6 +220,45 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                                         "Some of its objects (weights, as a rule) are not in the pickle; the "
                                         "loading program has to hand them over, and decides what they are.",
                                         OTHER_FORMAT),
+
+        [RULE_ZIP_AGREE] = REFUSE(
+                "ZIP-001", 2, "the archive's two tables disagree",
+                "An archive describes each member twice: in front of it and in the directory at the "
+                "end. Programs that read one see something else than those that read the other.",
+                DONT_USE),
+        [RULE_ZIP_DUPLICATE] = REFUSE(
+                "ZIP-002", 2, "two members with one name",
+                "Some programs take the first, others the last: what was checked is not what "
+                "is loaded.",
+                DONT_USE),
+        [RULE_ZIP_NAME] = REFUSE(
+                "ZIP-003", 2, "a member's name leads out of the archive",
+                "Absolute names, '..', backslashes, control characters and links can write or read "
+                "elsewhere on the computer when the archive is unpacked.",
+                DONT_USE),
+        [RULE_ZIP_STRUCTURE] = REFUSE(
+                "ZIP-004", 2, "the archive's parts don't follow each other",
+                "Members, directory and end follow each other without gaps, overlaps or bytes "
+                "in between. Anything else hides content or is damage.",
+                DONT_USE),
+        [RULE_ZIP_CLOSED] = REFUSE(
+                "ZIP-005", 2, "a member that isn't looked into",
+                "It is compressed or encrypted, so what it would do when it is loaded is not told.",
+                OTHER_FORMAT),
+        [RULE_ZIP_LIMIT] = REFUSE("ZIP-006", 2, "the archive is too large to follow",
+                                  "It has more members or longer names than any model needs.", OTHER_FORMAT),
+        [RULE_ZIP_HOLDS] = MENTION("ZIP-007", 2, "what the archive holds",
+                                   "The members by their kinds, for whoever wants to know what was refused.",
+                                   OTHER_FORMAT),
+
+        [RULE_NPY_OBJECTS] = REFUSE(
+                "NPY-001", 2, "an array of Python objects",
+                "Its elements are not numbers but a pickle, and loading a pickle runs code.", DONT_USE),
+        [RULE_NPY_HEADER] = REFUSE(
+                "NPY-002", 2, "the array's description can't be read",
+                "It is cut off, too long, or of a version that doesn't exist; NumPy evaluates it as "
+                "Python text.",
+                GET_AGAIN),
 };
 
 const struct model_rule_text *model_rule_get(enum model_rule rule) {

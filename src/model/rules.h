@@ -56,6 +56,15 @@ enum model_rule {
         RULE_PICKLE_LIMIT,
         RULE_PICKLE_HARMLESS,
         RULE_PICKLE_OUTSIDE,
+        RULE_ZIP_AGREE,
+        RULE_ZIP_DUPLICATE,
+        RULE_ZIP_NAME,
+        RULE_ZIP_STRUCTURE,
+        RULE_ZIP_CLOSED,
+        RULE_ZIP_LIMIT,
+        RULE_ZIP_HOLDS,
+        RULE_NPY_OBJECTS,
+        RULE_NPY_HEADER,
         MODEL_RULE_MAX
 };
 

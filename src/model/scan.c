@@ -4,9 +4,11 @@
 #include "model/gguf.h"
 #include "model/kind.h"
 #include "model/limits.h"
+#include "model/npy.h"
 #include "model/pickle_machine.h"
 #include "model/safetensors.h"
 #include "model/template.h"
+#include "model/zip_walk.h"
 
 #define NAME_MAX_BYTES 4096u
 
@@ -20,6 +22,8 @@ struct model_scan {
         struct gguf *gguf; /* one of these at most */
         struct safetensors *safetensors;
         struct pickle_machine *pickle;
+        struct zip_walk *zip;
+        struct npy *npy;
         bool decided;
         size_t head_n;
         size_t tail_n;
@@ -51,6 +55,8 @@ struct model_scan *model_scan_free(struct model_scan *m) {
                 gguf_free(m->gguf);
                 safetensors_free(m->safetensors);
                 pickle_machine_free(m->pickle);
+                zip_walk_free(m->zip);
+                npy_free(m->npy);
                 buf_done(&m->name);
                 free(m);
         }
@@ -76,6 +82,11 @@ static int start_refused(struct model_scan *m) {
         switch (m->summary.kind) {
         case MODEL_KIND_PICKLE:
                 return pickle_machine_new(&m->report, 0, m->size, &m->pickle);
+        case MODEL_KIND_ZIP:
+        case MODEL_KIND_PYTORCH_ZIP:
+                return zip_walk_new(&m->report, m->size, &m->zip);
+        case MODEL_KIND_NUMPY:
+                return npy_new(&m->report, 0, m->size, &m->npy);
         default:
                 return 0;
         }
@@ -105,6 +116,10 @@ static int feed_reader(struct model_scan *m, struct view bytes) {
                 return safetensors_feed(m->safetensors, bytes);
         if (m->pickle)
                 return pickle_machine_feed(m->pickle, bytes);
+        if (m->zip)
+                return zip_walk_feed(m->zip, bytes);
+        if (m->npy)
+                return npy_feed(m->npy, bytes);
         return 0;
 }
 
@@ -176,6 +191,10 @@ int model_scan_finish(struct model_scan *m, struct model_summary *ret) {
                 safetensors_finish(m->safetensors);
         if (m->pickle)
                 pickle_machine_finish(m->pickle);
+        if (m->zip)
+                zip_walk_finish(m->zip);
+        if (m->npy)
+                npy_finish(m->npy);
         if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS)
                 model_kind_check_tail(&m->report, (struct view){m->tail, m->tail_n}, m->size);
         *ret = m->summary;

@@ -1,0 +1,14 @@
+/* zip_walk: walks a ZIP archive from front to back, as the bytes come: local headers, members, directory and end must
+ * follow each other and agree. Nothing is unpacked; stored pickles and arrays are followed where they stand, the other
+ * members are counted. Streaming; memory bounded by the ZIP_ limits. */
+#pragma once
+
+#include "model/report.h"
+
+struct zip_walk; /* opaque */
+
+/* `size` of the archive. -ENOMEM. */
+SAI_NODISCARD int zip_walk_new(struct model_report *report, uint64_t size, struct zip_walk **ret);
+SAI_NODISCARD int zip_walk_feed(struct zip_walk *z, struct view bytes); /* -ENOMEM */
+void zip_walk_finish(struct zip_walk *z);
+struct zip_walk *zip_walk_free(struct zip_walk *z); /* NULL is fine; returns NULL */
