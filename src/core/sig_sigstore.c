@@ -225,7 +225,7 @@ static int check_identity(X509 *leaf, const struct sig_trust *t, struct sig_resu
                                  "signed by %.100s, whom policy.yaml doesn't name", ret->who);
 }
 
-static int check_leaf(const struct sig_bundle *b, const struct sig_trust *t, const struct sig_chain *chain,
+static int check_leaf(const struct sig_bundle *b, const struct sig_trust *t, struct sig_chain *chain,
                       const struct sha256 *file, struct sig_result *ret, struct fault *f) {
         struct sig_key key = {0};
         int r = sig_chain_key(chain, true, &key, f);

@@ -1,0 +1,64 @@
+/* bundle: the readers of everything that a stranger's signature brings: bundle, statement, log entry, checkpoint, trusted root,
+ * certificates and time stamps. Nothing that is fuzzed may ever count as signed by the pinned key. */
+#include "core/sig_check.h"
+#include "core/sig_log.h"
+#include "core/sig_root.h"
+#include "core/sig_statement.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static const char key_pem[] = "-----BEGIN PUBLIC KEY-----\n"
+                              "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt\n"
+                              "6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n"
+                              "-----END PUBLIC KEY-----\n"; /* base point of P-256: its private key is 1 */
+
+/* Made once: the key, and whatever the first good root in the corpus brings is read anew each time. */
+static struct sig_trust *trust_of_key(void) {
+        static struct sig_trust *t;
+
+        if (!t && sig_trust_of_key(view_make(key_pem, sizeof key_pem - 1), "fuzz", &t, NULL) < 0)
+                abort();
+        return t;
+}
+
+static void check(const struct sig_bundle *b, struct sig_trust *t) {
+        static const struct sha256 file = {{1, 2, 3}};
+        struct sig_result result;
+        struct fault why = FAULT_NONE;
+        int r = sig_check_file(b, t, &file, 1750000000, &result, &why);
+
+        if (r < 0 && r != -ENOMEM && !why.rule)
+                abort(); /* a refusal must say why */
+        for (size_t i = 0; i < b->n_entries; i++) {
+                const struct sig_log_entry *e = &b->entries[i];
+
+                (void)!sig_log_check_inclusion(e->body, e->proof_index, e->tree_size, e->path, e->n_path,
+                                               e->root, NULL);
+        }
+}
+
+static void statement(struct view text) {
+        _cleanup_(sig_statement_freep) struct sig_statement *s = NULL;
+
+        if (sig_statement_read(text, &s, NULL) < 0)
+                return;
+        for (size_t i = 0; i < s->n_resources; i++)
+                if (!sig_path_is_safe(s->resources[i].path) && !view_eq_str(s->resources[i].path, "."))
+                        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+        struct view text = view_make(data, n);
+        _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
+        _cleanup_(sig_root_freep) struct sig_root *root = NULL;
+        struct fault why = FAULT_NONE;
+
+        statement(text);
+        (void)!sig_root_read(text, &root, NULL);
+        if (sig_bundle_read(text, &b, &why) >= 0) {
+                statement(b->payload);
+                check(b, trust_of_key());
+        } else if (!why.rule && why.code != -ENOMEM)
+                abort();
+        return 0;
+}
