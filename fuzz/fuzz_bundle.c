@@ -1,5 +1,7 @@
 /* bundle: the readers of everything that a stranger's signature brings: bundle, statement, log entry, checkpoint, trusted root,
  * certificates and time stamps. Nothing that is fuzzed may ever count as signed by the pinned key. */
+#include "core/sig_body.h"
+#include "core/sig_certificate.h"
 #include "core/sig_check.h"
 #include "core/sig_log.h"
 #include "core/sig_root.h"
@@ -12,13 +14,36 @@ static const char key_pem[] = "-----BEGIN PUBLIC KEY-----\n"
                               "6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==\n"
                               "-----END PUBLIC KEY-----\n"; /* base point of P-256: its private key is 1 */
 
-/* Made once: the key, and whatever the first good root in the corpus brings is read anew each time. */
 static struct sig_trust *trust_of_key(void) {
         static struct sig_trust *t;
 
         if (!t && sig_trust_of_key(view_make(key_pem, sizeof key_pem - 1), "fuzz", &t, NULL) < 0)
                 abort();
         return t;
+}
+
+/* What lies behind proofs that a fuzzer can't forge. */
+static void entry(const struct sig_bundle *b, const struct sig_log_entry *e, const struct sig_trust *t,
+                  const struct sha256 *file) {
+        struct sig_log_key log = {.key = t->keys[0]};
+        struct fault why = FAULT_NONE;
+
+        if (b->n_certificates > 0 && sig_body_check(b, e, b->certificates[0], file, &why) < 0 && !why.rule)
+                abort();
+        if (e->set.n > 0)
+                (void)!sig_log_check_set(e, &log, NULL);
+        (void)!sig_log_check_checkpoint(e->checkpoint, e->tree_size, e->root, &log, NULL);
+        memcpy(log.id_of_key, e->checkpoint.n > 4 ? e->checkpoint.p : "1234", 4);
+        log.is_ed25519 = true;
+        (void)!sig_log_check_checkpoint(e->checkpoint, e->tree_size, e->root, &log, NULL);
+}
+
+static void certificates(const struct sig_bundle *b) {
+        _cleanup_(sig_chain_donep) struct sig_chain c = {0};
+
+        for (size_t i = 0; i < b->n_certificates; i++)
+                if (sig_chain_build(b->certificates[i], NULL, 0, NULL, 0, 1750000000, &c, NULL) >= 0)
+                        abort(); /* nobody is pinned */
 }
 
 static void check(const struct sig_bundle *b, struct sig_trust *t) {
@@ -32,6 +57,7 @@ static void check(const struct sig_bundle *b, struct sig_trust *t) {
         for (size_t i = 0; i < b->n_entries; i++) {
                 const struct sig_log_entry *e = &b->entries[i];
 
+                entry(b, e, t, &file);
                 (void)!sig_log_check_inclusion(e->body, e->proof_index, e->tree_size, e->path, e->n_path,
                                                e->root, NULL);
         }
@@ -58,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         if (sig_bundle_read(text, &b, &why) >= 0) {
                 statement(b->payload);
                 check(b, trust_of_key());
+                certificates(b);
         } else if (!why.rule && why.code != -ENOMEM)
                 abort();
         return 0;
