@@ -46,3 +46,7 @@
 #define ZIP_NAMES_MAX    (UINT32_C(4) << 20)      /* bytes of all names */
 #define ZIP_VARIABLE_MAX (3 * (size_t)UINT16_MAX) /* name, extra fields and comment of one header */
 #define NPY_HEADER_MAX   65535u /* bytes of an array's description; NumPy itself stops at 10,000 */
+
+#define ONNX_DEPTH_MAX 64u /* messages within messages */
+#define ONNX_TEXT_MAX                                                                                        \
+        128u /* bytes kept of a domain, an operator's name or a location; a longer one is refused */

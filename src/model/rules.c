@@ -259,6 +259,27 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                 "It is cut off, too long, or of a version that doesn't exist; NumPy evaluates it as "
                 "Python text.",
                 GET_AGAIN),
+
+        [RULE_ONNX_STRUCTURE] = REFUSE(
+                "ONNX-001", 2, "the ONNX message is malformed",
+                "Unknown, repeated, mistyped or overlong fields are read differently by different "
+                "programs.",
+                DONT_USE),
+        [RULE_ONNX_DOMAIN] = REFUSE(
+                "ONNX-002", 2, "operators from outside of ONNX",
+                "Such an operator is machine code that has to be installed, or that the file's "
+                "publisher supplies.",
+                OTHER_FORMAT),
+        [RULE_ONNX_EXTERNAL] = REFUSE(
+                "ONNX-003", 2, "external data that leads astray",
+                "Weights may be in other files. Absolute names, '..' and odd attributes have been "
+                "used to read any file of the computer.",
+                DONT_USE),
+        [RULE_ONNX_HOLDS] = MENTION(
+                "ONNX-004", 2, "what the ONNX model holds",
+                "Its parts and the files that it refers to, for whoever wants to know what was "
+                "refused.",
+                OTHER_FORMAT),
 };
 
 const struct model_rule_text *model_rule_get(enum model_rule rule) {

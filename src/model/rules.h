@@ -65,6 +65,10 @@ enum model_rule {
         RULE_ZIP_HOLDS,
         RULE_NPY_OBJECTS,
         RULE_NPY_HEADER,
+        RULE_ONNX_STRUCTURE,
+        RULE_ONNX_DOMAIN,
+        RULE_ONNX_EXTERNAL,
+        RULE_ONNX_HOLDS,
         MODEL_RULE_MAX
 };
 

@@ -5,6 +5,7 @@
 #include "model/kind.h"
 #include "model/limits.h"
 #include "model/npy.h"
+#include "model/onnx.h"
 #include "model/pickle_machine.h"
 #include "model/safetensors.h"
 #include "model/template.h"
@@ -24,6 +25,7 @@ struct model_scan {
         struct pickle_machine *pickle;
         struct zip_walk *zip;
         struct npy *npy;
+        struct onnx *onnx;
         bool decided;
         size_t head_n;
         size_t tail_n;
@@ -57,6 +59,7 @@ struct model_scan *model_scan_free(struct model_scan *m) {
                 pickle_machine_free(m->pickle);
                 zip_walk_free(m->zip);
                 npy_free(m->npy);
+                onnx_free(m->onnx);
                 buf_done(&m->name);
                 free(m);
         }
@@ -87,6 +90,8 @@ static int start_refused(struct model_scan *m) {
                 return zip_walk_new(&m->report, m->size, &m->zip);
         case MODEL_KIND_NUMPY:
                 return npy_new(&m->report, 0, m->size, &m->npy);
+        case MODEL_KIND_ONNX:
+                return onnx_new(&m->report, m->size, &m->onnx);
         default:
                 return 0;
         }
@@ -120,6 +125,8 @@ static int feed_reader(struct model_scan *m, struct view bytes) {
                 return zip_walk_feed(m->zip, bytes);
         if (m->npy)
                 return npy_feed(m->npy, bytes);
+        if (m->onnx)
+                onnx_feed(m->onnx, bytes);
         return 0;
 }
 
@@ -195,6 +202,8 @@ int model_scan_finish(struct model_scan *m, struct model_summary *ret) {
                 zip_walk_finish(m->zip);
         if (m->npy)
                 npy_finish(m->npy);
+        if (m->onnx)
+                onnx_finish(m->onnx);
         if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS)
                 model_kind_check_tail(&m->report, (struct view){m->tail, m->tail_n}, m->size);
         *ret = m->summary;
