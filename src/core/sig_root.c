@@ -166,13 +166,11 @@ static int read_authorities(const struct json *list, struct sig_authority *all, 
 
 int sig_root_read(struct view text, struct sig_root **ret, struct fault *reterr) {
         _cleanup_(json_document_freep) struct json_document *doc = NULL;
-        _cleanup_(sig_root_freep) struct sig_root *root = calloc(1, sizeof *root);
+        _cleanup_(sig_root_freep) struct sig_root *root = NULL;
         struct fault why = FAULT_NONE;
         const struct json *o;
         int r;
 
-        if (!root)
-                return fault_set(reterr, -ENOMEM, NULL, 0, "out of memory");
         r = json_parse(text, NULL, &doc, &why);
         if (r < 0)
                 return fault_set(reterr, r, "PROVENANCE-050", why.at, "trusted root: not strict JSON: %.80s",
@@ -181,6 +179,9 @@ int sig_root_read(struct view text, struct sig_root **ret, struct fault *reterr)
         if (!view_starts(json_get_view(o, "mediaType", VIEW_NULL),
                          VIEW("application/vnd.dev.sigstore.trustedroot")))
                 return bad(reterr, o, "its mediaType is not that of a Sigstore trusted root");
+        root = calloc(1, sizeof *root);
+        if (!root)
+                return fault_set(reterr, -ENOMEM, NULL, 0, "out of memory");
         r = read_logs(json_get_typed(o, "tlogs", JSON_ARRAY), root->logs, &root->n_logs, reterr);
         if (r >= 0)
                 r = read_logs(json_get_typed(o, "ctlogs", JSON_ARRAY), root->ct_logs, &root->n_ct_logs,

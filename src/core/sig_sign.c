@@ -117,20 +117,19 @@ static int parse(struct view pem, struct sig_signer *s) {
 }
 
 int sig_signer_load(int dir_fd, const char *name, struct sig_signer **ret) {
-        _cleanup_(sig_signer_freep) struct sig_signer *s = calloc(1, sizeof *s);
+        _cleanup_(sig_signer_freep) struct sig_signer *s = NULL;
         _cleanup_(buf_donep) struct buf pem = BUF_INIT(PEM_BYTES_MAX);
         char file[FILE_NAME_MAX];
         int r = file_name(name, ".pem", file);
 
-        if (!s)
-                return -ENOMEM;
         if (r >= 0)
                 r = check_mode(dir_fd, file);
         if (r >= 0)
                 r = read_file_beneath(dir_fd, file, PEM_BYTES_MAX, &pem);
         if (r < 0)
                 return r;
-        r = parse(buf_view(&pem), s);
+        s = calloc(1, sizeof *s);
+        r = s ? parse(buf_view(&pem), s) : -ENOMEM;
         wipe(pem.p, pem.n);
         if (r < 0)
                 return r;

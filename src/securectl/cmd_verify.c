@@ -101,13 +101,14 @@ static const char *bundle_inside(const struct job *j, char out[256]) {
         return S_ISREG(a.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino ? out : NULL;
 }
 
-static int check_file(struct job *j, uint64_t now, struct fault *f) {
+static int check_file(struct job *j, bool is_bundle, uint64_t now, struct fault *f) {
         struct sha256 digest;
         int r = sha256_of_fd(j->fd, (uint64_t)j->st.st_size, &digest);
 
         if (r < 0)
                 return fault_set(f, r, NULL, 0, "can't be read: %s", strerrordesc_np(-r));
-        r = sig_check_file(j->bundle, j->trust, &digest, now, &j->result, f);
+        r = is_bundle ? sig_check_file(j->bundle, j->trust, &digest, now, &j->result, f)
+                      : sig_check_detached(buf_view(&j->text), j->trust, &digest, &j->result, f);
         if (r < 0)
                 return r;
         j->result.files = 1;
@@ -117,26 +118,21 @@ static int check_file(struct job *j, uint64_t now, struct fault *f) {
 
 static int check(struct job *j, struct fault *f) {
         uint64_t now = clock_real_usec() / USEC_PER_SEC;
+        bool is_folder = S_ISDIR(j->st.st_mode),
+             is_bundle = is_folder || sig_bundle_is_likely(buf_view(&j->text));
         char inside[256];
         int r = 0;
 
         if (sig_trust_is_empty(j->trust))
                 return fault_set(f, -ENOKEY, "PROVENANCE-007", 0,
                                  "nobody is trusted: give --key, or name somebody in policy/policy.yaml");
-        if (!sig_bundle_is_likely(buf_view(&j->text)) && S_ISREG(j->st.st_mode)) {
-                struct sha256 digest;
-
-                r = sha256_of_fd(j->fd, (uint64_t)j->st.st_size, &digest);
-                return r < 0 ? fault_set(f, r, NULL, 0, "can't be read: %s", strerrordesc_np(-r))
-                             : sig_check_detached(buf_view(&j->text), j->trust, &digest, &j->result, f);
-        }
-        r = sig_bundle_read(buf_view(&j->text), &j->bundle, f);
+        if (is_bundle)
+                r = sig_bundle_read(buf_view(&j->text), &j->bundle, f);
         if (r < 0)
                 return r;
-        if (S_ISDIR(j->st.st_mode))
-                return sig_check_folder(j->bundle, j->trust, j->fd, bundle_inside(j, inside), now, &j->result,
-                                        f);
-        return check_file(j, now, f);
+        return is_folder ? sig_check_folder(j->bundle, j->trust, j->fd, bundle_inside(j, inside), now,
+                                            &j->result, f)
+                         : check_file(j, is_bundle, now, f);
 }
 
 static int print_json(const struct job *j, int r, const struct fault *f) {
