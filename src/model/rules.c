@@ -280,6 +280,12 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                 "Its parts and the files that it refers to, for whoever wants to know what was "
                 "refused.",
                 OTHER_FORMAT),
+
+        [RULE_KERAS_CODE] = REFUSE(
+                "KERAS-001", 2, "a layer that is Python code",
+                "Lambda layers and functions hold compiled Python code, which runs with all "
+                "rights of the program that loads the model.",
+                DONT_USE),
 };
 
 const struct model_rule_text *model_rule_get(enum model_rule rule) {

@@ -69,6 +69,7 @@ enum model_rule {
         RULE_ONNX_DOMAIN,
         RULE_ONNX_EXTERNAL,
         RULE_ONNX_HOLDS,
+        RULE_KERAS_CODE,
         MODEL_RULE_MAX
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "model/gguf.h"
+#include "model/keras.h"
 #include "model/kind.h"
 #include "model/limits.h"
 #include "model/npy.h"
@@ -26,6 +27,7 @@ struct model_scan {
         struct zip_walk *zip;
         struct npy *npy;
         struct onnx *onnx;
+        struct keras keras;
         bool decided;
         size_t head_n;
         size_t tail_n;
@@ -92,6 +94,9 @@ static int start_refused(struct model_scan *m) {
                 return npy_new(&m->report, 0, m->size, &m->npy);
         case MODEL_KIND_ONNX:
                 return onnx_new(&m->report, m->size, &m->onnx);
+        case MODEL_KIND_HDF5:
+                keras_init(&m->keras, &m->report, 0);
+                return 0;
         default:
                 return 0;
         }
@@ -127,6 +132,8 @@ static int feed_reader(struct model_scan *m, struct view bytes) {
                 return npy_feed(m->npy, bytes);
         if (m->onnx)
                 onnx_feed(m->onnx, bytes);
+        if (m->summary.kind == MODEL_KIND_HDF5)
+                keras_feed(&m->keras, bytes);
         return 0;
 }
 

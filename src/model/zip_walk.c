@@ -4,6 +4,7 @@
 #include "base/hash_set.h"
 #include "base/num.h"
 #include "base/text.h"
+#include "model/keras.h"
 #include "model/limits.h"
 #include "model/npy.h"
 #include "model/pickle_machine.h"
@@ -68,6 +69,8 @@ struct zip_walk {
         struct buf texts, variable;
         struct pickle_machine *pickle; /* of the member that is read */
         struct npy *npy;
+        struct keras keras;
+        bool described; /* the member that is read is a model's description */
         char head[64];
         char held[DESCRIPTOR_64]; /* bytes that may be a descriptor */
 };
@@ -205,25 +208,32 @@ static int open_member(struct zip_walk *z, struct view name) {
         const struct member *m = current(z);
         uint64_t size = z->phase == PHASE_SEARCH ? PICKLE_SIZE_UNKNOWN : z->left;
         bool pickle = is_pickle(name), array = view_ends(name, VIEW(".npy"));
+        bool described = view_eq_str(name, "config.json"); /* Keras 3 */
 
         z->pickles += pickle;
         z->arrays += array;
-        z->scripts += view_find(name, VIEW("/code/")) != SIZE_MAX;
+        z->scripts += !pickle && !array && view_find(name, VIEW("/code/")) != SIZE_MAX;
         if (m->flags & (FLAG_ENCRYPTED | FLAG_MASKED))
                 put(z, RULE_ZIP_CLOSED, "The member \"%s\" is encrypted.", report_quote(name).text);
-        else if (m->method != METHOD_STORED && (pickle || array))
-                put(z, RULE_ZIP_CLOSED, "The %s \"%s\" is compressed and not looked into.",
-                    pickle ? "pickle" : "array", report_quote(name).text);
+        else if (m->method != METHOD_STORED && (pickle || array || described))
+                put(z, RULE_ZIP_CLOSED, "The member \"%s\" is compressed and not looked into.",
+                    report_quote(name).text);
         else if (pickle)
                 return pickle_machine_new(z->report, z->data_at, size, &z->pickle);
         else if (array)
                 return npy_new(z->report, z->data_at, size, &z->npy);
+        else if (described) {
+                z->described = true;
+                keras_init(&z->keras, z->report, z->data_at);
+        }
         return 0;
 }
 
 static int read_member(struct zip_walk *z, struct view data) {
         if (z->pickle)
                 return pickle_machine_feed(z->pickle, data);
+        if (z->described)
+                keras_feed(&z->keras, data);
         return z->npy ? npy_feed(z->npy, data) : 0;
 }
 
@@ -234,6 +244,7 @@ static void close_member(struct zip_walk *z) {
                 npy_finish(z->npy);
         z->pickle = pickle_machine_free(z->pickle);
         z->npy = npy_free(z->npy);
+        z->described = false;
         z->phase = PHASE_SIGNATURE;
         z->head_n = 0;
 }

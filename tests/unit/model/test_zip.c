@@ -151,7 +151,7 @@ static void sound_archives_have_no_fault_of_their_own(void **state) {
 static void a_pickle_in_an_archive_is_followed_at_its_offset(void **state) {
         const struct part parts[] = {{B("x/version"), B("3\n"), 0x808, 0, false},
                                      {B("x/data.pkl"), B(EVIL), 0x808, 0, false},
-                                     {B("x/more.pkl"), B(EVIL), 0, 0, false}};
+                                     {B("x/code/more.pkl"), B(EVIL), 0, 0, false}};
 
         for (size_t piece = 0; piece < 30; piece++) {
                 _cleanup_(buf_donep) struct buf b = BUF_INIT(FILE_MAX);
@@ -164,7 +164,8 @@ static void a_pickle_in_an_archive_is_followed_at_its_offset(void **state) {
                                  (run.findings[i].at == at.data[1] + 2 ||
                                   run.findings[i].at == at.data[2] + 2);
                 assert_int_equal(found, 2);
-                expect("count", "ZIP-007", "3 members: 2 pickles");
+                expect("count", "ZIP-007",
+                       "3 members: 2 pickles, 0 arrays, 0 files of program code, 1 others");
                 assert_false(scan_run_has(&run, "ZIP-004"));
         }
 }
@@ -201,6 +202,41 @@ static void an_array_of_objects_is_named_as_a_pickle(void **state) {
         expect("over the limit", "NPY-002", "longer than");
 }
 
+static const struct {
+        const char *words;
+        struct view text;
+} described[] = {
+        {"Lambda layer", B("{\"layers\": [{\"class_name\": \"Lambda\", \"config\": {}}]}")},
+        {"Lambda layer", B("\\\"class_name\\\":\\\"Lambda\\\"")},
+        {"Lambda layer", B("\"class_name\":\"class_name\" : \"Lambda\"")},
+        {"lambda function", B("{\"class_name\": \"__lambda__\"}")},
+        {"lambda function", B("{\"function_type\":\"lambda\"}")},
+        {"PyTorch module", B("\"\"class_name\":\n\"TorchModuleWrapper\"")},
+        {NULL, B("{\"class_name\": \"Dense\", \"name\": \"Lambda\", \"class_name\": \"LambdaX\"}")},
+};
+
+static void layers_of_code_are_named(void **state) {
+        for (size_t i = 0; i < ARRAY_SIZE(described); i++)
+                for (size_t piece = 0; piece < 8; piece++) {
+                        _cleanup_(buf_donep) struct buf b = BUF_INIT(FILE_MAX), h = BUF_INIT(FILE_MAX);
+                        const struct part part = {B("config.json"), described[i].text, 0, 0, false};
+
+                        build(&b, &part, 1);
+                        scan_run(buf_view(&b), "model.keras", piece, &run);
+                        if (described[i].words)
+                                expect("Keras 3", "KERAS-001", described[i].words);
+                        else
+                                expect_sound("Keras 3");
+                        text(&h, VIEW("\x89HDF\r\n\x1a\n\0\0"));
+                        text(&h, described[i].text);
+                        scan_run(buf_view(&h), "model.h5", piece, &run);
+                        if (described[i].words)
+                                expect("HDF5", "KERAS-001", described[i].words);
+                        else
+                                expect_sound("HDF5");
+                }
+}
+
 static void bad_names_are_refused(void **state) {
         static const struct {
                 struct view name;
@@ -230,6 +266,7 @@ static void what_is_not_looked_into_is_said(void **state) {
         } closed[] = {
                 {{B("x/data.pkl"), B("\3\0"), 0, 8, false}, "compressed"},
                 {{B("x.npy"), B("\3\0"), 0, 8, false}, "compressed"},
+                {{B("config.json"), B("\3\0"), 0, 8, false}, "compressed"},
                 {{B("x/data.pkl"), B("\3\0"), 1, 0, false}, "encrypted"},
         };
 
@@ -394,6 +431,7 @@ int main(void) {
                 cmocka_unit_test(sound_archives_have_no_fault_of_their_own),
                 cmocka_unit_test(a_pickle_in_an_archive_is_followed_at_its_offset),
                 cmocka_unit_test(an_array_of_objects_is_named_as_a_pickle),
+                cmocka_unit_test(layers_of_code_are_named),
                 cmocka_unit_test(bad_names_are_refused),
                 cmocka_unit_test(what_is_not_looked_into_is_said),
                 cmocka_unit_test(tampered_headers_are_refused_by_their_rule),
