@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 #include <poll.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -199,6 +201,42 @@ static void tokens_follow_the_list_of_callers(void **state) {
         assert_int_equal(system_stop(f->system), 0);
 }
 
+/* True when the thread's third field in /proc/PID/task/TID/stat, behind the name in brackets, is T. */
+static bool thread_is_stopped(int tasks, const char *id) {
+        _cleanup_(buf_donep) struct buf path = BUF_INIT(64);
+        char text[512] = "";
+        const char *name_end;
+        _cleanup_(closep) int fd = -EBADF;
+
+        assert_int_equal(buf_printf(&path, "%s/stat", id), 0);
+        fd = openat(tasks, path.p, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
+                return true; /* it has ended */
+        name_end = strrchr(text, ')');
+        return name_end && name_end[1] == ' ' && name_end[2] == 'T';
+}
+
+/* kill() returns before the threads have stopped; one of them could still accept a connection. */
+static void stop_process(pid_t pid) {
+        char path[64];
+        bool stopped = false;
+
+        assert_int_equal(kill(pid, SIGSTOP), 0);
+        (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+        while (!stopped) {
+                DIR *dir = opendir(path);
+                struct dirent *entry;
+
+                assert_non_null(dir);
+                stopped = true;
+                while ((entry = readdir(dir)))
+                        stopped = (entry->d_name[0] == '.' || thread_is_stopped(dirfd(dir), entry->d_name)) &&
+                                  stopped;
+                closedir(dir);
+                usleep(1000);
+        }
+}
+
 static void killed_service_comes_back_and_drops_no_connection(void **state) {
         struct fixture *f = *state;
         struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -209,7 +247,7 @@ static void killed_service_comes_back_and_drops_no_connection(void **state) {
 
         system_start(f->system, NULL);
         before = system_pid(f->system, "registry");
-        assert_int_equal(kill(before, SIGSTOP), 0); /* so that the connection surely waits in the queue */
+        stop_process(before); /* so that the connection surely waits in the queue */
         path_in(f, "run/registry.sock", path);
         (void)snprintf(a.sun_path, sizeof a.sun_path, "%.107s", path);
         assert_int_equal(connect(waiting, (struct sockaddr *)&a, sizeof a), 0);

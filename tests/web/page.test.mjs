@@ -235,7 +235,7 @@ test("hostile Markdown stays text: no element, no picture, and links ask first",
   await visit.checkAccess("the question before a link");
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
-  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "go", "the focus goes back to the link");
+  await page.waitForFunction(() => document.activeElement?.textContent === "go"); // the focus goes back to the link
 });
 
 test("code can be copied, and so can an answer", { skip }, async () => {
@@ -254,12 +254,12 @@ test("everything can be reached by keyboard: skip link, pages, dialogs, shortcut
   await page.reload();
   await page.getByRole("heading", { name: "Models", level: 1 }).waitFor();
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Skip to the content");
+  await page.waitForFunction(() => document.activeElement?.textContent === "Skip to the content");
   await page.keyboard.press("Enter");
-  assert.equal(await page.evaluate(() => document.activeElement?.id), "main");
+  await page.waitForFunction(() => document.activeElement?.id === "main");
   await page.keyboard.press("Alt+Digit3");
   await page.getByRole("heading", { name: "Status", level: 1 }).waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1", "a new page gets the focus on its heading");
+  await page.waitForFunction(() => document.activeElement?.tagName === "H1"); // a new page gets the focus on its heading
   await page.keyboard.press("?");
   await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
   await visit.checkAccess("shortcuts");

@@ -287,27 +287,6 @@ static void test_a_key_that_others_can_read_is_refused(void **state) {
         assert_int_equal(sig_signer_load(f->store, "nobody", &s), -ENOENT);
 }
 
-/* A bundle that the reference implementation (model-signing 1.0.1) wrote, with a P-384 key inside it. */
-static void test_the_reference_writer_is_understood(void **state) {
-        struct fixture *f = *state;
-        _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
-        _cleanup_(sig_trust_freep) struct sig_trust *t = NULL;
-        _cleanup_(buf_donep) struct buf text = BUF_INIT(0);
-        struct fault why = FAULT_NONE;
-        struct sig_result result;
-        char path[4096];
-
-        assert_true(snprintf(path, sizeof path, "%s/tests/attacks/provenance/oms-1.0.1-key.sig",
-                             secure_getenv("SECAI_SOURCE")) > 0);
-        assert_int_equal(read_file(path, 1 << 16, &text), 0);
-        assert_int_equal(sig_bundle_read(buf_view(&text), &b, &why), 0);
-        assert_int_equal(sig_trust_of_key(b->raw_key, "reference", &t, &why), 0);
-        assert_int_equal(sig_check_signer(b, t, NULL, 0, &result, &why), 0);
-        assert_int_equal(sig_check_folder(b, t, f->dir, NULL, 0, &result, &why), -EBADMSG); /* other files */
-        assert_string_equal(why.rule, "PROVENANCE-032");
-        assert_int_equal(sig_check_folder(b, f->trust, f->dir, NULL, 0, &result, &why), -ENOKEY);
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_what_we_sign_verifies),
@@ -316,7 +295,6 @@ int main(void) {
                 cmocka_unit_test(test_every_damage_of_a_signed_statement_has_its_rule),
                 cmocka_unit_test(test_a_stranger_is_not_believed),
                 cmocka_unit_test(test_one_file_is_compared_by_its_digest),
-                cmocka_unit_test(test_the_reference_writer_is_understood),
                 cmocka_unit_test(test_a_key_that_others_can_read_is_refused),
         };
 
