@@ -224,7 +224,12 @@ static const char *opcode_name(uint8_t c) {
         return opcodes[c].name ? opcodes[c].name : "this byte";
 }
 
-#define put(m, rule, ...) report_put((m)->report, (rule), (m)->base + (m)->op_at, VIEW_NULL, __VA_ARGS__)
+/* Past the cap of a rule the words are not even put together: a hostile pickle has one for every few bytes. */
+#define put(m, rule, ...)                                                                                    \
+        do {                                                                                                 \
+                if ((m)->report->counts[rule] < FINDINGS_PER_RULE_MAX)                                       \
+                        report_put((m)->report, (rule), (m)->base + (m)->op_at, VIEW_NULL, __VA_ARGS__);     \
+        } while (0)
 
 /* The rest can't be followed. */
 static void give_up(struct pickle_machine *m, const char *why) {
