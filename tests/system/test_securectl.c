@@ -185,6 +185,23 @@ static void scan_imports_nothing(void **state) {
         assert_string_equal(out.p, before.p);
 }
 
+static void owner_signs_a_model_and_a_change_is_found(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), key = BUF_INIT(4096), model = BUF_INIT(4096);
+
+        assert_int_equal(buf_printf(&key, "%s/keys/owner.pub", system_root(f->system)), 0);
+        assert_int_equal(buf_printf(&model, "%s/tuned.gguf", dir.path), 0);
+        assert_int_equal(replace_file(dir.fd, "tuned.gguf", VIEW("these are my weights"), 0644), 0);
+        assert_int_equal(RUN(f, &out, "keys", "new", "owner"), 0);
+        assert_int_equal(RUN(f, &out, "keys", "new", "owner"), 1); /* never replaced */
+        assert_int_equal(RUN(f, &out, "sign", "--key", "owner", model.p), 0);
+        assert_int_equal(RUN(f, &out, "verify", "--key", key.p, model.p), 0);
+        assert_int_equal(replace_file(dir.fd, "tuned.gguf", VIEW("these are my weight$"), 0644), 0);
+        assert_int_equal(RUN(f, &out, "verify", "--key", key.p, model.p), 1);
+        assert_says(&out, "PROVENANCE-");
+}
+
 static void scan_writes_one_sarif_log_of_all_files(void **state) {
         struct fixture *f = *state;
         _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
@@ -310,6 +327,7 @@ int main(void) {
                 cmocka_unit_test(names_from_outside_can_not_move_the_terminal),
                 cmocka_unit_test(jobs_can_be_shown_and_deleted),
                 cmocka_unit_test(scan_imports_nothing),
+                cmocka_unit_test(owner_signs_a_model_and_a_change_is_found),
                 cmocka_unit_test(scan_writes_one_sarif_log_of_all_files),
                 cmocka_unit_test(explain_knows_the_rules_that_findings_quote),
                 cmocka_unit_test(audit_is_whole_and_tells_what_happened),
