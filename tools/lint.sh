@@ -29,7 +29,7 @@ format() { c_files | xargs clang-format --dry-run -Werror; }
 tidy() {
 	[ -f "$build/compile_commands.json" ] || { echo "$build/compile_commands.json is missing: run make build"; return 1; }
 	sources | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p "$build" --warnings-as-errors='*' \
-		--extra-arg=-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang 2>/dev/null
+		--extra-arg=-Wno-unknown-warning-option --extra-arg=-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang 2>/dev/null
 }
 
 cppcheck_all() {

@@ -99,7 +99,7 @@ int sig_chain_build(struct view leaf, X509 *const *between, size_t n_between, X5
         if (r < 0)
                 return r;
         *ret = c;
-        c = (struct sig_chain){0};
+        memset(&c, 0, sizeof c); /* handed over: nothing is cleaned up here */
         return 0;
 }
 
