@@ -26,6 +26,7 @@ struct http_watched {
         uint64_t deadline; /* monotonic; 0: none */
         bool answer;       /* a request has begun and nothing was sent: say 408 before cutting */
         bool expired;
+        bool yields; /* nobody has shown yet that he may be here: cut first when there are too many */
 };
 
 struct http_watch; /* opaque: a thread that cuts sockets whose deadline has passed */
@@ -35,6 +36,10 @@ void http_watch_add(struct http_watch *w, struct http_watched *e, uint64_t timeo
 void http_watch_remove(struct http_watch *w, struct http_watched *e);
 /* New phase: `timeout_usec` from now, 0 for none. False when the socket was cut already. */
 bool http_watch_phase(struct http_watch *w, struct http_watched *e, uint64_t timeout_usec, bool answer);
+/* Whether it gives way when there are too many connections. */
+void http_watch_yields(struct http_watch *w, struct http_watched *e, bool yields);
+/* Cuts the oldest that gives way, other than `e`. False when there is none. */
+bool http_watch_cut_oldest(struct http_watch *w, const struct http_watched *e);
 /* The first line of a request has arrived; the deadline stays. */
 void http_watch_begun(struct http_watch *w, struct http_watched *e);
 
@@ -63,7 +68,7 @@ struct http_connection {
         struct http_watched watched;
         struct http_peer peer;
         struct http_request *request; /* the one under way, or NULL */
-        bool refused;                 /* above the limit of connections */
+        bool refused;                 /* above the limit of connections, and no other gave way */
 };
 
 struct http_pair {

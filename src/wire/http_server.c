@@ -103,6 +103,8 @@ static enum MHD_Result headers_done(struct http_request *q, const char *method, 
         if (!http_watch_phase(q->server->watch, &q->connection->watched, timeout, true))
                 return MHD_NO;
         q->phase = HTTP_PHASE_BODY;
+        if (r == 0 && q->route->permission)
+                http_watch_yields(q->server->watch, &q->connection->watched, false);
         if (r == 0 || may_drain(q))
                 return MHD_YES;
         q->close = true;
@@ -146,8 +148,11 @@ static enum MHD_Result body_done(struct http_request *q) {
         /* The handler has deadlines of its own. */
         if (!http_watch_phase(q->server->watch, &q->connection->watched, 0, false))
                 return MHD_NO;
-        if (!q->response)
+        if (!q->response) {
+                http_watch_yields(q->server->watch, &q->connection->watched, false);
                 run_handler(q);
+                http_watch_yields(q->server->watch, &q->connection->watched, !q->route->permission);
+        }
         return queue_answer(q);
 }
 
@@ -193,6 +198,7 @@ static void on_completed(void *listener, struct MHD_Connection *mhd, void **requ
         request_end(c);
         (void)http_watch_phase(c->listener->server->watch, &c->watched,
                                c->listener->server->limits.header_timeout_usec, false);
+        http_watch_yields(c->listener->server->watch, &c->watched, true);
 }
 
 /* --- connections --- */
@@ -228,6 +234,7 @@ static void turn_away(int fd) {
 
 static bool connection_begin(struct http_listener *l, struct http_connection *c, int fd) {
         struct http_server *s = l->server;
+        bool full;
         int one = 1;
 
         c->listener = l;
@@ -238,9 +245,11 @@ static bool connection_begin(struct http_listener *l, struct http_connection *c,
         if (!l->is_unix)
                 (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         pthread_mutex_lock(&s->mutex);
-        c->refused = ++s->connections > s->limits.connections;
+        full = ++s->connections > s->limits.connections;
         pthread_mutex_unlock(&s->mutex);
         http_watch_add(s->watch, &c->watched, s->limits.header_timeout_usec);
+        /* Else whoever can connect could shut out all others by opening connections and saying nothing. */
+        c->refused = full && !http_watch_cut_oldest(s->watch, &c->watched);
         if (c->refused)
                 turn_away(fd);
         return true;

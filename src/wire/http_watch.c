@@ -122,6 +122,7 @@ static void set_deadline(struct http_watch *w, struct http_watched *e, uint64_t 
 
 void http_watch_add(struct http_watch *w, struct http_watched *e, uint64_t timeout_usec) {
         pthread_mutex_lock(&w->mutex);
+        e->yields = true;
         e->previous = NULL;
         e->next = w->first;
         if (w->first)
@@ -159,4 +160,24 @@ void http_watch_begun(struct http_watch *w, struct http_watched *e) {
         pthread_mutex_lock(&w->mutex);
         e->answer = true;
         pthread_mutex_unlock(&w->mutex);
+}
+
+void http_watch_yields(struct http_watch *w, struct http_watched *e, bool yields) {
+        pthread_mutex_lock(&w->mutex);
+        e->yields = yields;
+        pthread_mutex_unlock(&w->mutex);
+}
+
+/* New ones are put first, so the last in the list is the oldest. */
+bool http_watch_cut_oldest(struct http_watch *w, const struct http_watched *e) {
+        struct http_watched *oldest = NULL;
+
+        pthread_mutex_lock(&w->mutex);
+        for (struct http_watched *c = w->first; c; c = c->next)
+                if (c != e && c->yields && !c->expired)
+                        oldest = c;
+        if (oldest)
+                cut(oldest);
+        pthread_mutex_unlock(&w->mutex);
+        return oldest != NULL;
 }

@@ -443,13 +443,39 @@ static void handlers_may_take_longer_than_the_phases_before(void **state) {
         assert_int_equal(rig_get(&hasty, "/slow", "", &a), 200); /* 400 ms */
 }
 
+static void send_slow_request(int fd) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(256);
+
+        assert_int_equal(buf_printf(&text, "GET /slow HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n\r\n", hasty.port),
+                         0);
+        assert_true(rig_send(fd, buf_view(&text)));
+}
+
+/* Whoever can connect must not be able to shut out all others by saying nothing. */
+static void silent_connections_give_way_to_new_ones(void **state) {
+        int fds[4];
+
+        for (unsigned round = 0; round < 5; round++) {
+                _cleanup_(buf_donep) struct buf a = BUF_INIT(65536);
+
+                for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+                        fds[i] = rig_connect_tcp(&hasty);
+                assert_int_equal(rig_get(&hasty, "/health", "", &a), 200);
+                for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+                        (void)close_fd(fds[i]);
+        }
+}
+
 static void connections_above_the_limit_are_told(void **state) {
         int fds[4];
         _cleanup_(buf_donep) struct buf a = BUF_INIT(65536), later = BUF_INIT(65536);
         unsigned status = 0;
 
-        for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
                 fds[i] = rig_connect_tcp(&hasty);
+                send_slow_request(fds[i]); /* one that is being worked on gives way to nobody */
+        }
+        usleep(50000);
         for (unsigned i = 0; i < 50 && status != 503; i++) {
                 buf_clear(&a);
                 status = rig_get(&hasty, "/health", "", &a);
@@ -521,6 +547,7 @@ int main(void) {
                 HASTY(dripping_bodies_are_cut),
                 HASTY(silent_connections_are_cut),
                 HASTY(handlers_may_take_longer_than_the_phases_before),
+                HASTY(silent_connections_give_way_to_new_ones),
                 HASTY(connections_above_the_limit_are_told),
                 cmocka_unit_test(one_client_serves_many_threads),
         };
