@@ -1,5 +1,7 @@
 #include "registry/channel.h"
 
+#include <poll.h>
+
 #include "base/text.h"
 #include "registry/limits.h"
 
@@ -62,6 +64,14 @@ static bool read_promotion(const struct json *m, struct promotion *p, struct buf
         return true;
 }
 
+/* The listening socket outlives this service: a request may have waited in its queue for days, and whoever made it is gone
+ * and may have judged otherwise since. Those who are still there ask again. */
+static bool asker_is_gone(int sock) {
+        struct pollfd p = {.fd = sock, .events = POLLRDHUP};
+
+        return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 static int promote(int sock, const struct json *m, int fd, struct channel_context *c) {
         _cleanup_(buf_donep) struct buf evidence = BUF_INIT(FD_MESSAGE_MAX), signature = BUF_INIT(4096);
         struct promotion p = {.fd = fd};
@@ -71,6 +81,8 @@ static int promote(int sock, const struct json *m, int fd, struct channel_contex
 
         if (fd < 0)
                 return answer_bad_request(sock, "promote needs a descriptor");
+        if (asker_is_gone(sock))
+                return -EPIPE;
         if (!read_promotion(m, &p, &evidence, &signature))
                 return answer_bad_request(
                         sock, "promote needs job, name, evidence and signature (base64), nothing else");
