@@ -202,8 +202,10 @@ static int take_by_rename(const struct claims *c, const char *name, struct inbox
         if (!e->has_lease || fstat(e->fd, &st) < 0 || st.st_uid != geteuid())
                 return 0;
         if (renameat2(c->incoming, name, folder, DATA, RENAME_NOREPLACE) < 0)
-                return errno == EXDEV || errno == EPERM || errno == EACCES || errno == EINVAL ? 0
-                       : errno == ENOENT                                                      ? -EBUSY
+                return errno == EXDEV || errno == EPERM || errno == EACCES || errno == EINVAL ||
+                                       errno == EBUSY || errno == EROFS
+                               ? 0
+                       : errno == ENOENT ? -EBUSY
                                          : negative_errno();
         if (!is_ours_alone(folder, e)) {
                 if (renameat2(folder, DATA, c->incoming, name, RENAME_NOREPLACE) == 0)
@@ -220,6 +222,16 @@ int claim_check_space(const struct claims *c, uint64_t size) {
         if (fstatvfs(c->claims, &vfs) < 0)
                 return negative_errno();
         return (uint64_t)vfs.f_bavail * vfs.f_frsize < size + DISK_SPARE_BYTES ? -ENOSPC : 0;
+}
+
+int claim_check_room(const struct claims *c, const struct inbox_entry *e) {
+        struct stat from, to;
+
+        if (fstat(e->fd, &from) < 0 || fstat(c->claims, &to) < 0)
+                return negative_errno();
+        if (e->has_lease && from.st_uid == geteuid() && from.st_dev == to.st_dev)
+                return 0; /* a rename takes none */
+        return claim_check_space(c, e->size);
 }
 
 static int copy_bytes(int from, int to, uint64_t size, bool (*go_on)(uint64_t, void *), void *userdata) {
@@ -293,17 +305,24 @@ static int copy_into(int folder, int source, uint64_t size, bool (*go_on)(uint64
         return fsync_dir(folder);
 }
 
-int claim_drop_inbox(const struct claims *c, const char *name, const char *id) {
+/* 1 = the entry is still the one of `id`, 0 = it is gone or another. */
+static int inbox_has(const struct claims *c, const char *name, const char *id) {
         char now[128];
         struct stat st;
 
         if (fstatat(c->incoming, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0 : negative_errno();
         describe(&st, now);
-        if (strcmp(now, id) != 0)
-                return 0; /* another file of that name has come: it gets its own turn */
+        return strcmp(now, id) == 0;
+}
+
+int claim_drop_inbox(const struct claims *c, const char *name, const char *id) {
+        int r = inbox_has(c, name, id);
+
+        if (r <= 0)
+                return r; /* another file of that name has come: it gets its own turn */
         if (unlinkat(c->incoming, name, 0) < 0)
-                return negative_errno();
+                return errno == EBUSY || errno == EROFS || errno == EACCES ? -EPERM : negative_errno();
         return fsync_dir(c->incoming);
 }
 
@@ -313,7 +332,13 @@ static int take_by_copy(const struct claims *c, const char *name, const struct i
         r = claim_check_space(c, e->size);
         if (r >= 0)
                 r = copy_into(folder, e->fd, e->size, NULL, NULL);
-        return r < 0 ? r : claim_drop_inbox(c, name, e->id);
+        if (r < 0)
+                return r;
+        r = claim_drop_inbox(c, name, e->id);
+        if (r < 0 &&
+            inbox_has(c, name, e->id) == 1) /* else each look at the inbox would leave a copy behind */
+                (void)unlinkat(folder, DATA, 0);
+        return r;
 }
 
 int claim_take(const struct claims *c, const char *name, struct inbox_entry *e, const char *job) {

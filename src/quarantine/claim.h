@@ -43,7 +43,8 @@ enum claim_readiness claim_look(const struct claims *c, const char *name, struct
 /* Names that are never looked at: hidden ones, those of unfinished downloads, detached signatures. */
 bool claim_name_is_ignored(struct view name);
 
-/* Takes the entry over for the job (its row must exist). -EBUSY: it was opened for writing meanwhile, all is as before. */
+/* Takes the entry over for the job (its row must exist). -EBUSY: it was opened for writing meanwhile, all is as before.
+ * -EPERM: the entry can't be removed from the inbox; nothing is kept of it. */
 SAI_NODISCARD int claim_take(const struct claims *c, const char *name, struct inbox_entry *e,
                              const char *job);
 /* Copies `size` bytes from a descriptor (reflink where possible). -ENOSPC before anything is written when the disk would get
@@ -70,6 +71,8 @@ SAI_NODISCARD int claim_remove(const struct claims *c,
 /* Reads the detached signature that lies beside an inbox entry; -ENOENT. The other removes it. */
 SAI_NODISCARD int claim_read_signature(const struct claims *c, const char *name, struct buf *out);
 void claim_drop_signature(const struct claims *c, const char *name);
-/* Removes the inbox entry if it is still the one of `id`. */
+/* Removes the inbox entry if it is still the one of `id`. -EPERM: it can't be removed. */
 SAI_NODISCARD int claim_drop_inbox(const struct claims *c, const char *name, const char *id);
 SAI_NODISCARD int claim_check_space(const struct claims *c, uint64_t size);
+/* The same for an inbox entry, which only takes room when it must be copied. */
+SAI_NODISCARD int claim_check_room(const struct claims *c, const struct inbox_entry *e);

@@ -90,6 +90,21 @@ static int make_row(struct inbox *i, const char *name, const struct inbox_entry 
         return r < 0 ? r : jobs_add(i->q->jobs, j);
 }
 
+/* A file that could be read but not taken away: told once, and not copied again with every look at the inbox. The mark keeps it
+ * apart from refusals of the same file for other reasons, which may have been mended. */
+static struct inbox_entry stuck_entry(const struct inbox_entry *e) {
+        struct inbox_entry s = {
+                .fd = -EBADF,
+                .size = e->size,
+                .code = "not_removable",
+                .reason = "quarantine may not remove this file from the inbox; make file and folder writable "
+                          "for it, then delete this job",
+        };
+
+        (void)snprintf(s.id, sizeof s.id, "%.100s:stays", e->id);
+        return s;
+}
+
 static int claim_entry(struct inbox *i, const char *name, struct inbox_entry *e) {
         _cleanup_(job_donep) struct job j = JOB_INIT;
         int r;
@@ -113,6 +128,21 @@ static int claim_entry(struct inbox *i, const char *name, struct inbox_entry *e)
         return r;
 }
 
+static int claim_or_refuse(struct inbox *i, const char *name, struct inbox_entry *e) {
+        struct inbox_entry stuck = stuck_entry(e);
+        char known[JOB_ID_SIZE];
+        int r;
+
+        r = jobs_find_refusal(i->q->jobs, stuck.id, known);
+        if (r != -ENOENT)
+                return r;
+        r = claim_check_room(&i->q->claims,
+                             e); /* before the audit log is told of a claim that can't be made */
+        if (r >= 0)
+                r = claim_entry(i, name, e);
+        return r == -EPERM ? put_refusal(i, name, &stuck) : r;
+}
+
 static void look_at(struct inbox *i, const char *name) {
         struct sighting *s = sighting_of(i, name);
         struct inbox_entry e;
@@ -123,7 +153,7 @@ static void look_at(struct inbox *i, const char *name) {
         s->seen = true;
         switch (claim_look(&i->q->claims, name, s, &e)) {
         case CLAIM_READY:
-                r = claim_entry(i, name, &e);
+                r = claim_or_refuse(i, name, &e);
                 close_fd(e.fd);
                 break;
         case CLAIM_REFUSED:

@@ -24,7 +24,11 @@ static int recover_receiving(struct quarantine *q, struct job *j) {
 
         if (claim_exists(&q->claims, j->id)) {
                 r = j->from_inbox ? claim_drop_inbox(&q->claims, buf_str(&j->name), j->inbox_id) : 0;
-                return r < 0 ? r : set_state(q, j, JOB_WAITING, "", "");
+                if (r < 0) /* one file in the inbox must not keep the service from starting */
+                        log_warning("inbox_not_cleared",
+                                    "job %s has its file, which stays in the inbox, too: %s", j->id,
+                                    strerror(-r));
+                return set_state(q, j, JOB_WAITING, "", "");
         }
         r = claim_remove(&q->claims, j->id);
         if (r < 0)

@@ -32,14 +32,22 @@ static void work_done(struct work *w) {
         w->fd = close_fd(w->fd);
 }
 
-/* Every orderly end comes by here: `starts` counts only those that were cut off. */
+/* Every orderly end comes by here: `starts` counts only those that were cut off. A row that can't be written (a full disk) would
+ * stay taken until the next start, so this waits until it can. */
 static int save(struct work *w) {
-        int r;
+        uint64_t position = live_now(w->q->live);
+        int r, last = 0;
 
         w->job.starts = 0;
-        r = jobs_put(w->q->jobs, &w->job);
-        if (r < 0)
-                log_error("job_not_saved", "job %s: %s", w->job.id, strerror(-r));
+        for (;;) {
+                r = jobs_put(w->q->jobs, &w->job);
+                if (r < 0 && r != last)
+                        log_error("job_not_saved", "job %s: %s", w->job.id, strerror(-r));
+                if (r >= 0 || r == -ENOENT || live_is_stopping(w->q->live))
+                        break;
+                last = r;
+                live_pause(w->q->live, &position, PAUSE_USEC);
+        }
         live_touch(w->q->live, w->job.id);
         return r;
 }
@@ -115,6 +123,11 @@ static int on_finished(const struct verdict *v, unsigned upto, void *userdata) {
         return r < 0 ? r : jobs_put(w->q->jobs, &w->job);
 }
 
+static bool is_of_today(const struct work *w, const struct verdict *v) {
+        return strcmp(v->policy_digest, w->q->setup.policy->digest_hex) == 0 &&
+               strcmp(v->scanner, w->q->setup.pipeline.scanner) == 0;
+}
+
 /* Stages that a former run finished count again when file, policy and scanner are the same. */
 static void resume(struct work *w) {
         struct verdict v;
@@ -122,13 +135,27 @@ static void resume(struct work *w) {
         if (w->job.verdict.n == 0 || strcmp(w->job.file_id, w->file_id) != 0 ||
             verdict_restore(buf_view(&w->job.verdict), &v) < 0)
                 return;
-        if (v.is_known && !verdict_is_reject(&v) &&
-            strcmp(v.policy_digest, w->q->setup.policy->digest_hex) == 0 &&
-            strcmp(v.scanner, w->q->setup.pipeline.scanner) == 0) {
+        if (v.is_known && !verdict_is_reject(&v) && is_of_today(w, &v)) {
                 w->verdict = v;
                 return;
         }
         verdict_done(&v);
+}
+
+/* The registry may have been away for days: what passed by another policy or scanner is judged again. */
+static void check_judgement(struct work *w) {
+        struct verdict v;
+        bool counts;
+
+        if (verdict_restore(buf_view(&w->job.verdict), &v) >= 0) {
+                counts = is_of_today(w, &v) && w->job.evidence.n > 0;
+                verdict_done(&v);
+                if (counts)
+                        return;
+        }
+        buf_clear(&w->job.evidence);
+        buf_clear(&w->job.evidence_signature);
+        w->job.state = JOB_SCANNING;
 }
 
 static const struct finding *first_reject(const struct verdict *v) {
@@ -214,7 +241,9 @@ static void pass(struct work *w) {
                 return;
         }
         w->job.state = JOB_PROMOTING; /* still taken: this thread goes on with it */
-        (void)save(w);
+        if (save(w) < 0)
+                w->job.state =
+                        JOB_SCANNING; /* deleted meanwhile, or we stop: nothing is promoted without a row */
 }
 
 static void conclude(struct work *w, enum worker_trouble trouble) {
@@ -311,6 +340,8 @@ static void process(struct work *w) {
                 park(w, "interrupted", "quarantine was cut off each time it looked at this file");
         else {
                 w->job.size = w->size;
+                if (w->job.state == JOB_PROMOTING)
+                        check_judgement(w);
                 if (w->job.state == JOB_SCANNING)
                         scan(w);
                 if (w->job.state == JOB_PROMOTING && w->job.evidence.n > 0)

@@ -71,6 +71,20 @@ static void test_a_full_disk_judges_nobody(void **state) {
         rig_expect_state(h, "full.gguf", "promoted", NULL);
 }
 
+/* A row that can't be written must not stay "scanning" until the next start. */
+static void test_a_disk_that_fills_during_a_scan_leaves_no_job_behind(void **state) {
+        struct harness *h = *state;
+        struct json_document *doc;
+
+        rig_drop_model(h, "midway.gguf", GOOD);
+        rig_wait_for(h, "midway.gguf", "scanning", &doc);
+        json_document_free(doc);
+        fill_disk();
+        usleep(8000000); /* the scan ends meanwhile */
+        assert_int_equal(unlink("/tmp/filler"), 0);
+        rig_expect_state(h, "midway.gguf", "promoted", NULL);
+}
+
 static void test_an_upload_that_does_not_fit_is_refused_at_once(void **state) {
         struct harness *h = *state;
         _cleanup_(freep) char *path = NULL;
@@ -99,6 +113,7 @@ static void test_not_possible_here(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_full_disk_judges_nobody),
+                cmocka_unit_test(test_a_disk_that_fills_during_a_scan_leaves_no_job_behind),
                 cmocka_unit_test(test_an_upload_that_does_not_fit_is_refused_at_once),
         };
         const struct CMUnitTest none[] = {cmocka_unit_test(test_not_possible_here)};

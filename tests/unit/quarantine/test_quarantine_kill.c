@@ -4,17 +4,22 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sqlite3.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/secret.h"
 
-#define ROUNDS      45
-#define FILES       15
-#define FIRST_BYTES ((size_t)300000)
-#define STEP_BYTES  ((size_t)100004)
+#define ROUNDS       45
+#define FILES        15
+#define FIRST_BYTES  ((size_t)300000)
+#define STEP_BYTES   ((size_t)100004)
+#define NAILED       40
+#define NAILED_NAME  "model-40.safetensors"
+#define JOB_ID_CHARS 24
 
 static size_t size_of(unsigned file) {
         return FIRST_BYTES + file * STEP_BYTES;
@@ -178,10 +183,114 @@ static void test_a_kill_during_the_behavioural_test_does_not_repeat_the_scan(voi
         json_document_free(doc);
 }
 
+/* A file that nobody can take out of the folder; false where that can't be made. */
+static bool nail(struct harness *h, const char *name, bool nailed) {
+        _cleanup_(closep) int dir = rig_inbox(h), fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+        int flags;
+
+        if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0)
+                return false;
+        flags = nailed ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+        return ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+}
+
+static int change_jobs(struct harness *h, const char *sql) {
+        _cleanup_(freep) char *path = NULL;
+        sqlite3 *db;
+        int changes;
+
+        assert_true(asprintf(&path, "%s/jobs.db", harness_state_path(h, "quarantine")) > 0);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        changes = sqlite3_changes(db);
+        assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        return changes;
+}
+
+/* As after a kill between the copy and the removal from the inbox. */
+static void make_half_claimed(struct harness *h, const char *id, unsigned file) {
+        char name[64], path[512];
+        _cleanup_(buf_donep) struct buf content = BUF_INIT((size_t)8 << 20);
+        _cleanup_(closep) int inbox = rig_inbox(h), folder = -EBADF;
+
+        (void)snprintf(name, sizeof name, "model-%02u.safetensors", file);
+        assert_int_equal(read_file_beneath(inbox, name, (size_t)8 << 20, &content), 0);
+        (void)snprintf(path, sizeof path, "%s/claims/%s", harness_state_path(h, "quarantine"), id);
+        assert_int_equal(make_path(path, 0700), 0);
+        folder = open_dir(path);
+        assert_int_equal(replace_file(folder, "data", buf_view(&content), 0400), 0);
+        assert_int_equal(change_jobs(h, "UPDATE job SET state = 0, inbox_id = replace(inbox_id, ':stays', '')"
+                                        " WHERE code = 'not_removable'"),
+                         1);
+}
+
+static void test_a_file_that_can_not_be_taken_away_is_told_once_and_fills_no_disk(void **state) {
+        struct harness *h = *state;
+        struct json_document *doc;
+        const struct json *j;
+        char id[JOB_ID_CHARS + 1];
+
+        harness_stop(h, "quarantine");
+        drop_file(h, NAILED);
+        if (!nail(h, NAILED_NAME, true)) {
+                harness_start(h, "quarantine", NULL);
+                print_message(
+                        "NO TEST OF FILES THAT CAN'T BE REMOVED: this file system or user can't make them\n");
+                skip();
+        }
+        harness_start(h, "quarantine", NULL);
+        usleep(5000000); /* two more looks at the inbox */
+        assert_int_equal(count_in(h, "quarantine", "claims", NAILED, 1), 0);
+        j = rig_wait_for(h, NAILED_NAME, "parked", &doc);
+        assert_true(view_eq_str(json_get_view(j, "code", VIEW_NULL), "not_removable"));
+        (void)snprintf(id, sizeof id, "%.*s", VIEW_ARG(json_get_view(j, "id", VIEW_NULL)));
+        json_document_free(doc);
+
+        harness_stop(h, "quarantine");
+        make_half_claimed(h, id, NAILED);
+        harness_start(h, "quarantine", NULL); /* does not fail over one file */
+        assert_true(nail(h, NAILED_NAME, false));
+}
+
+static void change_policy(struct harness *h, const char *from, const char *to) {
+        _cleanup_(closep) int config = open_dir(harness_copy_config(h)),
+                              dir = openat(config, "policy", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(0), changed = BUF_INIT(65536);
+        size_t at;
+
+        assert_true(dir >= 0);
+        assert_int_equal(read_file_beneath(dir, "policy.yaml", 65536, &text), 0);
+        at = view_find(buf_view(&text), view_of(from));
+        assert_true(at != SIZE_MAX);
+        assert_int_equal(buf_append_view(&changed, view_sub(buf_view(&text), 0, at)), 0);
+        assert_int_equal(buf_append_str(&changed, to), 0);
+        assert_int_equal(buf_append_view(&changed, view_sub(buf_view(&text), at + strlen(from), SIZE_MAX)),
+                         0);
+        assert_int_equal(replace_file(dir, "policy.yaml", buf_view(&changed), 0644), 0);
+}
+
+static void test_what_waits_for_the_registry_is_judged_by_the_policy_of_its_promotion(void **state) {
+        struct harness *h = *state;
+        struct json_document *doc;
+
+        harness_stop(h, "registry");
+        rig_drop_model(h, "waits.gguf", GOOD);
+        rig_wait_for(h, "waits.gguf", "promoting", &doc);
+        json_document_free(doc);
+        harness_stop(h, "quarantine");
+        change_policy(h, "\nformats: [gguf, safetensors]", "\nformats: [safetensors]");
+        harness_start(h, "registry", NULL);
+        harness_start(h, "quarantine", NULL);
+        rig_expect_state(h, "waits.gguf", "rejected", NULL);
+        assert_false(rig_registry_has(h, "waits.gguf"));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_no_file_is_lost_however_often_quarantine_is_killed),
                 cmocka_unit_test(test_a_kill_during_the_behavioural_test_does_not_repeat_the_scan),
+                cmocka_unit_test(test_a_file_that_can_not_be_taken_away_is_told_once_and_fills_no_disk),
+                cmocka_unit_test(test_what_waits_for_the_registry_is_judged_by_the_policy_of_its_promotion),
         };
 
         return cmocka_run_group_tests(tests, rig_start, rig_stop);
