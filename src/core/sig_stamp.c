@@ -4,6 +4,13 @@
 #include <openssl/x509_vfy.h>
 #include <time.h>
 
+/* OpenSSL 3.4 gave these their names; what they do is the same. */
+#if OPENSSL_VERSION_NUMBER < 0x30400000L
+#define TS_VERIFY_CTX_set0_store TS_VERIFY_CTX_set_store
+#define TS_VERIFY_CTX_set0_certs TS_VERIFY_CTX_set_certs
+#define TS_VERIFY_CTX_set0_data  TS_VERIFY_CTX_set_data
+#endif
+
 static void response_freep(TS_RESP **r) {
         TS_RESP_free(*r);
 }
@@ -80,9 +87,9 @@ static bool fits(TS_RESP *response, struct view signature, const struct sig_auth
                 BIO_free(data);
                 return false;
         }
-        TS_VERIFY_CTX_set_store(c, store); /* the context owns all three */
-        TS_VERIFY_CTX_set_certs(c, chain);
-        TS_VERIFY_CTX_set_data(c, data);
+        (void)TS_VERIFY_CTX_set0_store(c, store); /* the context owns all three */
+        (void)TS_VERIFY_CTX_set0_certs(c, chain);
+        (void)TS_VERIFY_CTX_set0_data(c, data);
         (void)TS_VERIFY_CTX_set_flags(c, TS_VFY_VERSION | TS_VFY_SIGNATURE | TS_VFY_DATA);
         return TS_RESP_verify_response(c, response) == 1;
 }
