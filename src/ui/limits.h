@@ -40,6 +40,8 @@
 #define UI_WAIT_SLICE_USEC   ((uint64_t)250 * 1000) /* between looks whether the browser has gone */
 #define UI_KEEP_ALIVE_USEC   ((uint64_t)10 * 1000000)
 #define UI_CHANNEL_USEC      ((uint64_t)10 * 1000000)
+#define UI_COMMIT_USEC                                                                                       \
+        ((uint64_t)1800 * 1000000) /* a large file's last bytes reach a slow disk, or it is copied */
 
 /* Uploads */
 #define UI_UPLOADS_MAX      4u

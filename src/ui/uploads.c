@@ -70,12 +70,13 @@ static int connect_channel(struct app *app, int *ret) {
 }
 
 /* Sends one message and waits for the answer; its descriptor, if any, goes to *ret_fd (NULL: none is expected). */
-static int exchange(int channel, struct view message, int pass_fd, struct json_document **ret, int *ret_fd) {
+static int exchange(int channel, struct view message, int pass_fd, uint64_t answer_usec,
+                    struct json_document **ret, int *ret_fd) {
         _cleanup_(closep) int fd = -EBADF;
         int r = fd_channel_send(channel, message, pass_fd, UI_CHANNEL_USEC);
 
         if (r == 0)
-                r = fd_channel_receive(channel, UI_CHANNEL_USEC, ret, &fd);
+                r = fd_channel_receive(channel, answer_usec, ret, &fd);
         if (r < 0)
                 return r;
         if (ret_fd)
@@ -135,7 +136,7 @@ static int open_channel(struct upload *u, struct http_request *q, struct view me
         r = connect_channel(u->app, &u->channel);
 
         if (r == 0)
-                r = exchange(u->channel, message, pass_fd, &answer, ret_fd);
+                r = exchange(u->channel, message, pass_fd, UI_CHANNEL_USEC, &answer, ret_fd);
         if (r < 0)
                 return fail_channel(q, r);
         r = check_answer(q, json_root(answer));
@@ -242,7 +243,7 @@ static int commit(struct upload *u, struct http_request *q) {
         r = json_write_end(&w);
         u->file = close_fd(u->file);
         if (r == 0)
-                r = exchange(u->channel, buf_view(&message), -EBADF, &answer, NULL);
+                r = exchange(u->channel, buf_view(&message), -EBADF, UI_COMMIT_USEC, &answer, NULL);
         return r < 0 ? fail_channel(q, r) : check_answer(q, json_root(answer));
 }
 

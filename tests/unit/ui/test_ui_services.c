@@ -141,6 +141,7 @@ static struct {
         struct buf content; /* what had arrived when the channel ended */
         bool hello, upload, import, committed, ended;
         uint64_t size;
+        unsigned commit_seconds; /* how long commit takes there */
 } channel;
 
 static void answer(int sock, const char *text, int fd) {
@@ -174,6 +175,7 @@ static void take_message(int sock, const struct json *m, int passed, int *file) 
                 answer(sock, "{\"ok\":true,\"job\":\"j-2\"}", -EBADF);
         } else if (view_eq_str(op, "commit")) {
                 channel.committed = view_eq_str(json_get_view(m, "job", VIEW_NULL), "j-1");
+                sleep(channel.commit_seconds);
                 answer(sock, "{\"ok\":true}", -EBADF);
         }
 }
@@ -421,6 +423,18 @@ static void an_upload_arrives_byte_for_byte_and_is_committed(void **state) {
         buf_done(&channel.content);
 }
 
+/* Quarantine brings the last bytes to the disk, or copies them all, before it says yes. */
+static void a_commit_that_takes_long_is_waited_for(void **state) {
+        struct browser b = owner();
+
+        play_channel(NULL, NULL);
+        channel.commit_seconds = 11;
+        assert_int_equal(upload(&b, "/api/uploads?name=model.gguf", 1000), 201);
+        join_channel();
+        channel.commit_seconds = 0;
+        buf_done(&channel.content);
+}
+
 static void an_aborted_upload_is_not_committed(void **state) {
         struct browser b = owner();
         int fd;
@@ -532,6 +546,7 @@ int main(void) {
                 TEST(stopping_a_chat_stops_the_work_behind_it),
                 TEST(events_end_with_the_session),
                 TEST(an_upload_arrives_byte_for_byte_and_is_committed),
+                TEST(a_commit_that_takes_long_is_waited_for),
                 TEST(an_aborted_upload_is_not_committed),
                 TEST(a_full_disk_is_said_and_nothing_is_committed),
                 TEST(quarantines_refusal_is_passed_on),
