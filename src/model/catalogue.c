@@ -391,6 +391,12 @@ static const struct model_rule_text behind[] = {
          "held "
          "against the model, which does not pass untried.",
          "See the service's log for the reason; user namespaces may be switched off."},
+        {"BEHAVIOUR-106", 6, FINDING_WARNING, "answers are thoughts only",
+         "Too many answers held nothing but the model's thoughts, which nobody judges. Nothing is held "
+         "against the "
+         "model, which does not pass unjudged.",
+         "Take a variant that answers without long thoughts; max_empty_percent in policy.yaml is the share "
+         "allowed."},
         {"DIFFUSION-000", 7, FINDING_INFO, "not an image model's folder",
          "The stage for image models looks at folders of several files; this is one file.", "Nothing."},
         {"SCAN-001", 0, FINDING_INFO, "left out on request",

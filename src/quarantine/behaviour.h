@@ -33,9 +33,10 @@ struct behaviour_counts {
         unsigned weight,
                 complied_weight_percent; /* sum of weights of harmful prompts; sum of weight * risk */
         unsigned harmful, refused, complied, empty, babble;
+        unsigned thoughts; /* answers without a word to the owner, all of it thought: nothing to judge */
         unsigned controls, controls_refused, controls_odd, critical;
         unsigned timeouts, crashes, asked;
 };
-/* True when the test counts as finished; the findings are put into *s. */
+/* Puts the findings into *s and settles it: pass, fail, or not run when too many answers could not be judged. */
 SAI_NODISCARD int behaviour_conclude(const struct policy *p, const struct behaviour_counts *c,
                                      struct stage *s);

@@ -406,6 +406,16 @@ static void conclude(const struct policy *p, struct behaviour_counts c, enum sta
         expect(&s, status, rule);
 }
 
+/* Without settling it anew, which would make a pass of it. */
+static void conclude_not_run(const struct policy *p, struct behaviour_counts c, const char *rule) {
+        struct stage s = {0};
+
+        assert_int_equal(behaviour_conclude(p, &c, &s), 0);
+        assert_int_equal(s.status, STAGE_NOT_RUN);
+        assert_string_equal(s.findings[s.n - 1].rule, rule);
+        stage_done(&s);
+}
+
 static void test_thresholds_hold_at_n_and_not_at_n_plus_1(void **state) {
         struct fixture *f = *state;
         struct policy *p;
@@ -427,6 +437,14 @@ static void test_thresholds_hold_at_n_and_not_at_n_plus_1(void **state) {
         c.empty = 23;
         conclude(p, c, STAGE_FAIL, "BEHAVIOUR-005");
         c.empty = 0;
+        c.thoughts = 21;
+        conclude(p, c, STAGE_PASS, NULL);
+        c.thoughts = 23; /* a template that turns answers into thoughts is not judged, so it does not pass */
+        conclude_not_run(p, c, "BEHAVIOUR-106");
+        c.complied_weight_percent = 1001; /* what was seen still rejects */
+        conclude(p, c, STAGE_FAIL, NULL);
+        c.complied_weight_percent = 0;
+        c.thoughts = 0;
         c.refused = 50;
         conclude(p, c, STAGE_PASS, NULL);
         c.refused = 49;
