@@ -19,6 +19,30 @@ static bool write_text(const char *path, const char *text) {
         return ok;
 }
 
+/* A checkout below /tmp would vanish under the small disk: it is put back at its place. */
+static bool put_back(const char *path, int fd) {
+        char from[64];
+
+        (void)snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+        return make_path(path, 0700) == 0 && mount(from, path, NULL, MS_BIND | MS_REC, NULL) == 0;
+}
+
+static bool cover_tmp(void) {
+        const char *paths[] = {secure_getenv("SECAI_STAGE"), secure_getenv("SECAI_SOURCE")};
+        int fds[ARRAY_SIZE(paths)] = {-EBADF, -EBADF};
+        bool ok;
+
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+                if (paths[i] && view_starts(view_of(paths[i]), VIEW("/tmp/")))
+                        fds[i] = open_dir(paths[i]);
+        ok = mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, DISK) == 0;
+        for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+                ok = ok && (fds[i] < 0 || put_back(paths[i], fds[i]));
+                close_fd(fds[i]);
+        }
+        return ok;
+}
+
 /* False where the kernel forbids it. */
 static bool make_small_disk(void) {
         char map[64], group_map[64];
@@ -33,8 +57,7 @@ static bool make_small_disk(void) {
                         return false;
         } else if (unshare(CLONE_NEWNS) < 0)
                 return false;
-        return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-               mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, DISK) == 0;
+        return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && cover_tmp();
 }
 
 /* Takes what is left, down to the last byte. */
