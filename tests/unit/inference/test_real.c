@@ -239,7 +239,8 @@ static void answers_whole_and_as_json_when_asked(void **state) {
         assert_int_equal(
                 call("POST", "/v1/chat/completions",
                      "{\"model\":\"pebble\",\"messages\":[{\"role\":\"user\",\"content\":\"Say yes\"}],"
-                     "\"max_tokens\":40,\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{"
+                     "\"max_tokens\":200,\"temperature\":0,\"seed\":1,\"response_format\":{\"type\":\"json_"
+                     "schema\",\"json_schema\":{"
                      "\"name\":\"a\","
                      "\"schema\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"boolean\"}},"
                      "\"required\":[\"a\"],\"additionalProperties\":false}}}}",
