@@ -13,8 +13,9 @@ enum finding_severity { FINDING_INFO, FINDING_WARNING, FINDING_REJECT, FINDING_S
 struct finding {
         unsigned stage; /* 1..7 */
         enum finding_severity severity;
-        char rule[FINDING_RULE_MAX];       /* "GGUF-G12" */
-        uint64_t at;                       /* byte offset; UINT64_MAX: the file as a whole */
+        char rule[FINDING_RULE_MAX]; /* "GGUF-G12" */
+        uint64_t at;                 /* byte offset; UINT64_MAX: the file as a whole */
+        uint32_t member; /* of a set: 1 + its position in the listing; 0: the artifact as a whole */
         char tensor[FINDING_TENSOR_MAX];   /* escaped name, "" when none */
         char message[FINDING_MESSAGE_MAX]; /* plain language, escaped, UTF-8 */
 };

@@ -1,5 +1,7 @@
 #include "quarantine/report.h"
 
+#include "core/set_listing.h"
+
 static const char *const titles[STAGES + 1] = {"",           "Source policy", "Format",    "Integrity",
                                                "Provenance", "Static scan",   "Behaviour", "Image models"};
 static const char *const words[STAGE_STATUS_MAX] = {"not run", "pass", "FAIL", "does not apply"};
@@ -37,18 +39,28 @@ static int write_head(const struct verdict *v, struct buf *out) {
         return r < 0 ? r : buf_append_str(out, "\n");
 }
 
-static int write_finding(const struct finding *f, struct buf *out) {
+static int write_path(struct view path, struct buf *out) {
+        int r = buf_append_str(out, " in ");
+
+        return r < 0 ? r : buf_append_escaped(out, path, SET_PATH_MAX);
+}
+
+static int write_finding(const struct finding *f, const struct member_names *names, struct buf *out) {
+        struct view path = member_name(names, f->member);
         int r = buf_printf(out, "      %-7s %-14s %s", finding_severity_name(f->severity), f->rule,
                            f->message);
 
         if (r >= 0 && f->tensor[0])
                 r = buf_printf(out, " [%s]", f->tensor);
+        if (r >= 0 && path.n > 0)
+                r = write_path(path, out);
         if (r >= 0 && f->at != UINT64_MAX)
                 r = buf_printf(out, " (at byte %llu)", (unsigned long long)f->at);
         return r < 0 ? r : buf_append_str(out, "\n");
 }
 
-static int write_stage(unsigned number, const struct stage *s, struct buf *out) {
+static int write_stage(unsigned number, const struct stage *s, const struct member_names *names,
+                       struct buf *out) {
         int r = buf_printf(out, "  %u %-15s %s", number, titles[number], words[s->status]);
 
         if (r >= 0 && s->msec > 0)
@@ -57,7 +69,7 @@ static int write_stage(unsigned number, const struct stage *s, struct buf *out) 
         if (r >= 0)
                 r = buf_append_str(out, "\n");
         for (size_t i = 0; i < s->n && r >= 0; i++)
-                r = write_finding(&s->findings[i], out);
+                r = write_finding(&s->findings[i], names, out);
         return r;
 }
 
@@ -65,7 +77,7 @@ int report_write(const struct verdict *v, struct buf *out) {
         int r = write_head(v, out);
 
         for (unsigned i = 1; i <= STAGES && r >= 0; i++)
-                r = write_stage(i, &v->stages[i], out);
+                r = write_stage(i, &v->stages[i], &v->names, out);
         if (r < 0)
                 return r;
         if (verdict_is_pass(v))

@@ -62,33 +62,54 @@ void sarif_begin(struct sarif *s, struct buf *out) {
 }
 
 /* RFC 3986: what is not unreserved, and no slash, is written as %XX; so any bytes of a path make a reference. */
-static int write_uri(struct buf *out, const char *path) {
-        int r = path[0] == '/' ? buf_append_str(out, "file://") : 0;
+static int write_quoted(struct buf *out, struct view path) {
+        int r = 0;
 
-        for (const char *p = path; *p && r >= 0; p++) {
-                bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-                             (*p >= '0' && *p <= '9') || strchr("-._~/", *p);
+        for (size_t i = 0; i < path.n && r >= 0; i++) {
+                char c = path.p[i];
+                bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                             (c && strchr("-._~/", c));
 
-                r = plain ? buf_append_char(out, *p) : buf_printf(out, "%%%02X", (unsigned char)*p);
+                r = plain ? buf_append_char(out, c) : buf_printf(out, "%%%02X", (unsigned char)c);
         }
         return r;
 }
 
-static void write_location(struct json_writer *w, const char *uri, size_t index) {
-        json_object_begin(w);
-        json_member_string(w, "uri", uri);
-        json_member_u64(w, "index", index);
-        json_object_end(w);
+static int write_uri(struct buf *out, const char *path) {
+        int r = path[0] == '/' ? buf_append_str(out, "file://") : 0;
+
+        return r < 0 ? r : write_quoted(out, view_of(path));
 }
 
-static void write_place(struct json_writer *w, const char *uri, size_t index, const struct finding *f) {
+/* What is examined has an entry in run.artifacts; a member of a set has none of its own. */
+static void write_location(struct json_writer *w, const char *uri, size_t index, struct view member) {
+        _cleanup_(buf_donep) struct buf whole = BUF_INIT((size_t)1 << 17);
+        int r = 0;
+
+        json_object_begin(w);
+        if (member.n == 0) {
+                json_member_string(w, "uri", uri);
+                json_member_u64(w, "index", index);
+        } else {
+                r = buf_printf(&whole, "%s/", uri);
+                if (r >= 0)
+                        r = write_quoted(&whole, member);
+                json_member_view(w, "uri", buf_view(&whole));
+        }
+        json_object_end(w);
+        if (r < 0)
+                w->error = r;
+}
+
+static void write_place(struct json_writer *w, const char *uri, size_t index, const struct finding *f,
+                        struct view member) {
         json_key(w, "locations");
         json_array_begin(w);
         json_object_begin(w);
         json_key(w, "physicalLocation");
         json_object_begin(w);
         json_key(w, "artifactLocation");
-        write_location(w, uri, index);
+        write_location(w, uri, index, member);
         if (f->at != UINT64_MAX) {
                 json_key(w, "region");
                 json_object_begin(w);
@@ -109,7 +130,8 @@ static void write_place(struct json_writer *w, const char *uri, size_t index, co
         json_array_end(w);
 }
 
-static void write_result(struct json_writer *w, const char *uri, size_t index, const struct finding *f) {
+static void write_result(struct json_writer *w, const char *uri, size_t index, const struct finding *f,
+                         struct view member) {
         size_t rule;
 
         json_object_begin(w);
@@ -118,7 +140,7 @@ static void write_result(struct json_writer *w, const char *uri, size_t index, c
                 json_member_u64(w, "ruleIndex", rule);
         json_member_string(w, "level", levels[f->severity]);
         write_message(w, "message", f->message);
-        write_place(w, uri, index, f);
+        write_place(w, uri, index, f, member);
         json_object_end(w);
 }
 
@@ -183,7 +205,8 @@ int sarif_put(struct sarif *s, const char *path, uint64_t size, const struct ver
                 return s->w.error = r; /* half an entry: the log can't be finished */
         for (unsigned i = 1; i <= STAGES; i++)
                 for (size_t f = 0; f < v->stages[i].n; f++)
-                        write_result(&s->w, buf_str(&uri), s->n, &v->stages[i].findings[f]);
+                        write_result(&s->w, buf_str(&uri), s->n, &v->stages[i].findings[f],
+                                     member_name(&v->names, v->stages[i].findings[f].member));
         s->n++;
         return s->w.error;
 }

@@ -1,20 +1,52 @@
 #include "quarantine/stage.h"
 
 #include "base/text.h"
+#include "core/set_listing.h"
 
 #include <stdarg.h>
 
-static const char *const names[STAGES + 1] = {
+static const char *const stage_names[STAGES + 1] = {
         "",           "source_policy", "format_gate",     "integrity_check",
         "provenance", "static_scan",   "behavioral_test", "diffusion_scan"};
 static const char *const statuses[STAGE_STATUS_MAX] = {"not_run", "pass", "fail", "not_applicable"};
 
 const char *stage_name(unsigned number) {
-        return number <= STAGES ? names[number] : "";
+        return number <= STAGES ? stage_names[number] : "";
 }
 
 const char *stage_status_name(enum stage_status s) {
         return statuses[s];
+}
+
+void member_names_done(struct member_names *m) {
+        for (size_t i = 0; i < m->n; i++)
+                free(m->list[i]);
+        free(m->list);
+        *m = (struct member_names){0};
+}
+
+int member_names_add(struct member_names *m, struct view path, uint32_t *ret_member) {
+        char *copy;
+
+        if (m->n == SET_MEMBERS_MAX)
+                return -E2BIG;
+        if ((m->n & (m->n - 1)) == 0) { /* capacity is the next power of two */
+                char **more = reallocarray(m->list, m->n ? 2 * m->n : 1, sizeof *more);
+
+                if (!more)
+                        return -ENOMEM;
+                m->list = more;
+        }
+        copy = view_dup(path);
+        if (!copy)
+                return -ENOMEM;
+        m->list[m->n++] = copy;
+        *ret_member = (uint32_t)m->n;
+        return 0;
+}
+
+struct view member_name(const struct member_names *m, uint32_t member) {
+        return member > 0 && member <= m->n ? view_of(m->list[member - 1]) : VIEW_NULL;
 }
 
 void stage_done(struct stage *s) {
@@ -72,7 +104,19 @@ void stage_settle(struct stage *s) {
                         s->status = STAGE_FAIL;
 }
 
-static void write_finding(struct json_writer *w, const struct finding *f) {
+static void write_path(struct json_writer *w, struct view path) {
+        _cleanup_(buf_donep) struct buf shown = BUF_INIT(8 * (size_t)SET_PATH_MAX);
+
+        json_key(w, "file");
+        if (!path.p)
+                json_put_null(w);
+        else if (buf_append_escaped(&shown, path, SET_PATH_MAX) >= 0)
+                json_put_view(w, buf_view(&shown));
+        else
+                w->error = -ENOMEM;
+}
+
+static void write_finding(struct json_writer *w, const struct finding *f, const struct member_names *names) {
         json_object_begin(w);
         json_member_string(w, "rule", f->rule);
         json_member_string(w, "severity", finding_severity_name(f->severity));
@@ -83,10 +127,12 @@ static void write_finding(struct json_writer *w, const struct finding *f) {
         else
                 json_put_u64(w, f->at);
         json_member_string(w, "tensor", f->tensor);
+        write_path(w, member_name(names, f->member));
         json_object_end(w);
 }
 
-void stage_write(struct json_writer *w, unsigned number, const struct stage *s) {
+void stage_write(struct json_writer *w, unsigned number, const struct stage *s,
+                 const struct member_names *names) {
         json_object_begin(w);
         json_member_u64(w, "stage", number);
         json_member_string(w, "name", stage_name(number));
@@ -96,7 +142,7 @@ void stage_write(struct json_writer *w, unsigned number, const struct stage *s) 
         json_key(w, "findings");
         json_array_begin(w);
         for (size_t i = 0; i < s->n; i++)
-                write_finding(w, &s->findings[i]);
+                write_finding(w, &s->findings[i], names);
         json_array_end(w);
         json_object_end(w);
 }
@@ -121,7 +167,23 @@ static void copy_text(char *out, size_t n, struct view v) {
         (void)snprintf(out, n, "%.*s", (int)MIN_OF(v.n, n - 1), v.p ? v.p : "");
 }
 
-static int read_finding(const struct json *o, unsigned number, struct finding *f) {
+/* A verdict's findings name few members: those of one file mostly follow each other. */
+static int read_path(const struct json *o, struct member_names *names, uint32_t *ret) {
+        struct view path = json_get_view(o, "file", VIEW_NULL);
+
+        *ret = 0;
+        if (!path.p)
+                return 0;
+        for (size_t i = names->n; i > 0; i--)
+                if (view_eq_str(path, names->list[i - 1])) {
+                        *ret = (uint32_t)i;
+                        return 0;
+                }
+        return member_names_add(names, path, ret);
+}
+
+static int read_finding(const struct json *o, unsigned number, struct member_names *names,
+                        struct finding *f) {
         const struct json *at = json_get(o, "at");
         int r;
 
@@ -134,10 +196,10 @@ static int read_finding(const struct json *o, unsigned number, struct finding *f
         copy_text(f->rule, sizeof f->rule, json_get_view(o, "rule", VIEW_NULL));
         copy_text(f->message, sizeof f->message, json_get_view(o, "message", VIEW_NULL));
         copy_text(f->tensor, sizeof f->tensor, json_get_view(o, "tensor", VIEW_NULL));
-        return 0;
+        return read_path(o, names, &f->member);
 }
 
-int stage_read(const struct json *o, unsigned number, struct stage *ret) {
+int stage_read(const struct json *o, unsigned number, struct member_names *names, struct stage *ret) {
         const struct json *list = json_get_typed(o, "findings", JSON_ARRAY);
         int status = find_name(json_get_view(o, "status", VIEW_NULL), statuses, STAGE_STATUS_MAX), r = 0;
         struct stage s = {0};
@@ -150,7 +212,7 @@ int stage_read(const struct json *o, unsigned number, struct stage *ret) {
         for (const struct json *c = list->child; c && r >= 0; c = c->next) {
                 struct finding f;
 
-                r = read_finding(c, number, &f);
+                r = read_finding(c, number, names, &f);
                 if (r >= 0)
                         r = stage_put(&s, &f);
         }

@@ -3,6 +3,7 @@
 void verdict_done(struct verdict *v) {
         for (unsigned i = 0; i <= STAGES; i++)
                 stage_done(&v->stages[i]);
+        member_names_done(&v->names);
 }
 
 bool verdict_is_reject(const struct verdict *v) {
@@ -24,7 +25,7 @@ bool verdict_is_pass(const struct verdict *v) {
 void verdict_write_stages(struct json_writer *w, const struct verdict *v) {
         json_array_begin(w);
         for (unsigned i = 1; i <= STAGES; i++)
-                stage_write(w, i, &v->stages[i]);
+                stage_write(w, i, &v->stages[i], &v->names);
         json_array_end(w);
 }
 
@@ -105,7 +106,7 @@ static int restore_stages(const struct json *list, struct verdict *v) {
         const struct json *c = list ? list->child : NULL;
 
         for (unsigned i = 1; i <= STAGES; i++, c = c ? c->next : NULL)
-                if (!c || stage_read(c, i, &v->stages[i]) < 0)
+                if (!c || stage_read(c, i, &v->names, &v->stages[i]) < 0)
                         return -EBADMSG;
         return 0;
 }

@@ -12,6 +12,7 @@ struct verdict {
         bool is_known; /* the pass over the bytes is through: sha256 and summary hold */
         struct sha256 sha256;
         struct model_summary summary;
+        struct member_names names; /* of a set's members: all of them, or those that restored findings name */
         struct stage stages[STAGES + 1]; /* by number; [0] is unused */
         unsigned last_stage;             /* asked for; 7 unless --stages limited it */
         char policy_digest[SHA256_HEX_SIZE];

@@ -138,10 +138,11 @@ static bool rule_is_clean(const char rule[FINDING_RULE_MAX]) {
 }
 
 static bool finding_is_clean(const struct finding *f, uint64_t size) {
-        return (f->stage == 2 || f->stage == 5) && (unsigned)f->severity < FINDING_SEVERITY_MAX &&
-               rule_is_clean(f->rule) && strncmp(f->rule, "WORKER", 6) != 0 &&
-               (f->at == UINT64_MAX || f->at <= size) && text_is_clean(f->tensor, sizeof f->tensor) &&
-               text_is_clean(f->message, sizeof f->message) && f->message[0];
+        return (f->stage == 2 || f->stage == 5) && f->member == 0 &&
+               (unsigned)f->severity < FINDING_SEVERITY_MAX && rule_is_clean(f->rule) &&
+               strncmp(f->rule, "WORKER", 6) != 0 && (f->at == UINT64_MAX || f->at <= size) &&
+               text_is_clean(f->tensor, sizeof f->tensor) && text_is_clean(f->message, sizeof f->message) &&
+               f->message[0];
 }
 
 /* A bool from another process may hold any byte; reading it as bool would be undefined. */

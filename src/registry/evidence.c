@@ -94,13 +94,15 @@ static int read_summary(const struct json *o, struct evidence *e, struct fault *
 }
 
 static int read_finding(const struct json *o, struct fault *f) {
-        static const char *const names[] = {"rule", "severity", "message", "at", "tensor", NULL};
+        static const char *const names[] = {"rule", "severity", "message", "at", "tensor", "file", NULL};
         static const char *const severities[] = {"info", "warning", "reject", NULL};
+        const struct json *file = json_get(o, "file"); /* null, or of a folder the member's path */
         struct view text;
 
-        if (!has_exactly(o, names) || !get_text(o, "rule", REGISTRY_TEXT_MAX, &text) ||
-            !get_text(o, "message", SIZE_MAX, &text) || !get_text(o, "tensor", SIZE_MAX, &text) ||
-            !get_text(o, "severity", REGISTRY_TEXT_MAX, &text) || !one_of(text, severities))
+        if (!has_exactly(o, names) || (file->type != JSON_NULL && file->type != JSON_STRING) ||
+            !get_text(o, "rule", REGISTRY_TEXT_MAX, &text) || !get_text(o, "message", SIZE_MAX, &text) ||
+            !get_text(o, "tensor", SIZE_MAX, &text) || !get_text(o, "severity", REGISTRY_TEXT_MAX, &text) ||
+            !one_of(text, severities))
                 return malformed(f, "finding");
         if (view_eq_str(text, "reject"))
                 return refused(f, "REG-E04", "a finding of the verdict rejects the artifact");

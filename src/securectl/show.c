@@ -158,7 +158,8 @@ int show_job_progress(struct buf *out, const struct json *job, unsigned columns)
 }
 
 static int show_finding(struct buf *out, const struct json *finding) {
-        struct view tensor = json_get_view(finding, "tensor", VIEW_NULL);
+        struct view tensor = json_get_view(finding, "tensor", VIEW_NULL),
+                    file = json_get_view(finding, "file", VIEW_NULL);
         uint64_t at;
         int r = buf_append_str(out, "         ");
 
@@ -172,6 +173,11 @@ static int show_finding(struct buf *out, const struct json *finding) {
                 r = buf_append_str(out, ", tensor ");
                 if (r >= 0)
                         r = show_text(out, tensor);
+        }
+        if (r >= 0 && file.n) {
+                r = buf_append_str(out, ", in ");
+                if (r >= 0)
+                        r = show_text(out, file);
         }
         if (r >= 0 && json_get_u64(finding, "at", &at) == 0)
                 r = buf_printf(out, " (at byte %" PRIu64 ")", at);

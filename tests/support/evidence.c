@@ -42,6 +42,8 @@ static void write_finding(struct json_writer *w, const char *rule, const char *s
         json_key(w, "at");
         json_put_null(w);
         json_member_string(w, "tensor", "");
+        json_key(w, "file");
+        json_put_null(w);
         json_object_end(w);
 }
 

@@ -154,6 +154,35 @@ static void a_file_given_twice_has_two_entries_that_differ(void **state) {
         json_document_free(doc);
 }
 
+static void a_finding_about_a_member_of_a_set_names_its_path(void **state) {
+        _cleanup_(verdict_donep) struct verdict v = {.is_known = true, .last_stage = STAGES}, again = {0};
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(OUT_MAX), text = BUF_INIT(OUT_MAX);
+        struct json_writer w = JSON_WRITER(&text);
+        struct json_document *doc;
+        uint32_t member = 0;
+        struct sarif s;
+
+        assert_int_equal(member_names_add(&v.names, VIEW("config.json"), &member), 0);
+        assert_int_equal(member_names_add(&v.names, VIEW("unet/a \xe2\x80\xae.bin"), &member), 0);
+        assert_int_equal(member, 2);
+        say(&v, 2, FINDING_REJECT, "FORMAT-001", 4, "");
+        v.stages[2].findings[0].member = member;
+        sarif_begin(&s, &out);
+        assert_int_equal(sarif_put(&s, "/sd", 4096, &v), 0);
+        assert_int_equal(sarif_end(&s, 1), 0);
+        sarif_done(&s);
+        doc = parse(&out);
+        assert_true(view_eq_str(uri_of(list(run_of(doc), "results", 1)->child),
+                                "file:///sd/unet/a%20%E2%80%AE.bin"));
+        json_document_free(doc);
+
+        verdict_store(&w, &v);
+        assert_int_equal(json_write_end(&w), 0);
+        assert_int_equal(verdict_restore(buf_view(&text), &again), 0);
+        assert_true(view_eq_str(member_name(&again.names, again.stages[2].findings[0].member),
+                                "unet/a \\u{202e}.bin"));
+}
+
 static void a_file_that_was_not_finished_is_not_a_pass(void **state) {
         _cleanup_(verdict_donep) struct verdict v = {.last_stage = STAGES};
         _cleanup_(buf_donep) struct buf out = BUF_INIT(OUT_MAX);
@@ -197,6 +226,7 @@ int main(void) {
                 cmocka_unit_test(an_empty_log_has_the_required_members_and_all_rules),
                 cmocka_unit_test(findings_become_results_with_rule_level_and_place),
                 cmocka_unit_test(a_file_given_twice_has_two_entries_that_differ),
+                cmocka_unit_test(a_finding_about_a_member_of_a_set_names_its_path),
                 cmocka_unit_test(a_file_that_was_not_finished_is_not_a_pass),
                 cmocka_unit_test(a_log_that_grew_too_large_says_so),
                 cmocka_unit_test(stages_are_called_the_same_everywhere),

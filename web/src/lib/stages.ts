@@ -138,6 +138,7 @@ export function sentence(text: string): string {
 export function place(finding: Finding): string {
   const parts: string[] = [];
 
+  if (finding.file) parts.push(finding.file);
   if (finding.tensor) parts.push(`tensor ${finding.tensor}`);
   if (typeof finding.at === "number") parts.push(`byte ${finding.at.toLocaleString("en")}`);
   return parts.join(", ");

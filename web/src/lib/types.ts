@@ -14,6 +14,7 @@ export interface Finding {
   message: string;
   at?: number | null;
   tensor?: string | null;
+  file?: string | null;
 }
 
 export type StageStatus = "pass" | "fail" | "not_applicable" | "not_run";
