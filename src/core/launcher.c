@@ -6,8 +6,6 @@
 
 #include "core/launcher_parts.h"
 
-#define FDS_MAX ((size_t)4)
-
 struct launcher {
         int sock;
         bool broken; /* an answer was missed: later ones would belong to other questions */
@@ -15,7 +13,7 @@ struct launcher {
 };
 
 union control {
-        char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+        char space[CMSG_SPACE(LAUNCHER_FDS_MAX * sizeof(int))];
         struct cmsghdr align;
 };
 
@@ -25,7 +23,7 @@ int launcher_send(int sock, const void *p, size_t n, const int *fds, size_t n_fd
         struct msghdr m = {.msg_iov = &piece, .msg_iovlen = 1};
         ssize_t sent;
 
-        if (n_fds > FDS_MAX)
+        if (n_fds > LAUNCHER_FDS_MAX)
                 return -E2BIG;
         if (n_fds > 0) {
                 struct cmsghdr *c;

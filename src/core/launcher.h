@@ -9,8 +9,10 @@
 
 enum launcher_kind {
         LAUNCHER_SCAN_WORKER, /* exec <libexec>/scan-worker with descriptors 3 (control) and 4 (ring, read-only) */
-        LAUNCHER_LLAMA_SERVER, /* bwrap + sealed root + llama-server on /proc/self/fd/N, socket in a private folder */
+        LAUNCHER_LLAMA_SERVER, /* bwrap + sealed root + llama-server on inherited descriptors, socket in a private folder */
 };
+
+#define LAUNCHER_FDS_MAX 64u /* files of a split model */
 
 struct launcher_config {
         const char *libexec_path;     /* our programs */
@@ -26,7 +28,9 @@ struct launcher *launcher_free(struct launcher *l); /* stops all workers */
 
 struct launcher_request {
         enum launcher_kind kind;
-        int fds[2]; /* scan worker: control socket, ring; llama: model (read-only), unused */
+        /* scan worker: control socket, ring. llama: the model's file, or all files of a split GGUF in the order of their
+         * numbers (each read-only): inside they are called model-00001-of-0000N.gguf, as llama.cpp wants them. */
+        int fds[LAUNCHER_FDS_MAX];
         unsigned n_fds;
         unsigned threads;      /* llama: -t, 1..256 */
         uint32_t context;      /* llama: -c, 128..1048576 */

@@ -13,9 +13,11 @@
 #include "core/sandbox_parts.h"
 
 #define BWRAP         "/usr/bin/bwrap"
-#define ARGUMENTS_MAX 64
-#define FIRST_FD      3  /* where a worker finds its descriptors */
-#define SAFE_FD       16 /* above all of these */
+#define SHARD_FOLDER  "/tmp" /* an empty folder of the sealed root */
+#define ARGUMENTS_MAX (64 + 3 * LAUNCHER_FDS_MAX)
+#define FIRST_FD      3                             /* where a worker finds its descriptors */
+#define FDS_MAX       (LAUNCHER_FDS_MAX + 1)        /* the model's files and the filter */
+#define SAFE_FD       (FIRST_FD + (int)FDS_MAX + 4) /* above all of these */
 #define WORKER_FILES  256
 #define NUMBER_SIZE   16
 
@@ -24,7 +26,7 @@ struct program {
         const char *path;
         char *arguments[ARGUMENTS_MAX];
         size_t n_arguments;
-        int fds[2]; /* become FIRST_FD, FIRST_FD + 1 */
+        int fds[FDS_MAX]; /* become FIRST_FD, FIRST_FD + 1 … */
         size_t n_fds;
         uint64_t memory_bytes, cpu_seconds;
         bool keeps_errors; /* standard error stays open */
@@ -168,9 +170,33 @@ static int start_scan_worker(const struct launcher_start *s, pid_t *ret_pid) {
         return run_program(&p, ret_pid);
 }
 
+/* How the descriptors are called inside: llama.cpp finds the other files of a split model by the name of the first. */
+struct shard_names {
+        unsigned n;
+        char path[LAUNCHER_FDS_MAX][48], target[LAUNCHER_FDS_MAX][32];
+};
+
+static void name_shards(struct shard_names *names, unsigned n) {
+        names->n = n;
+        for (unsigned i = 0; i < n; i++) {
+                (void)snprintf(names->target[i], sizeof names->target[i], "/proc/self/fd/%u", FIRST_FD + i);
+                (void)snprintf(names->path[i], sizeof names->path[i], SHARD_FOLDER "/model-%05u-of-%05u.gguf",
+                               i + 1, n);
+        }
+}
+
+/* A folder of links in memory, which nobody can change afterwards. */
+static void add_shards(struct program *p, const struct shard_names *names) {
+        add_all(p, (const char *const[]){"--tmpfs", SHARD_FOLDER, NULL});
+        for (unsigned i = 0; i < names->n; i++)
+                add_all(p, (const char *const[]){"--symlink", names->target[i], names->path[i], NULL});
+        add_all(p, (const char *const[]){"--remount-ro", SHARD_FOLDER, NULL});
+}
+
 /* Empty namespaces, its own read-only root, nothing of the host but the socket folder. The model is not mounted: it
- * is the open descriptor 3, and the filter lets llama-server open things for reading only. */
-static void llama_command(struct program *p, const struct launcher_start *s) {
+ * is the open descriptors from 3 on, and the filter lets llama-server open things for reading only. */
+static void llama_command(struct program *p, const struct launcher_start *s, const struct shard_names *names,
+                          const char *filter_fd) {
         static const char *const walls[] = {
                 "--unshare-user",
                 "--unshare-ipc",
@@ -198,29 +224,21 @@ static void llama_command(struct program *p, const struct launcher_start *s) {
         add_all(p, walls);
         add_all(p, (const char *const[]){"--ro-bind", s->config->worker_root_path, "/", NULL});
         add_all(p, (const char *const[]){"--proc", "/proc", "--dev", "/dev", NULL});
-        add_all(p, (const char *const[]){"--bind", s->folder, "/run", "--seccomp", "4", "--", NULL});
+        if (names->n > 1)
+                add_shards(p, names);
+        add_all(p, (const char *const[]){"--bind", s->folder, "/run", "--seccomp", filter_fd, "--", NULL});
 }
 
 /* The prompt cache across conversations (8 GB by default) is off: it would carry one chat's text into another's time. */
-static void llama_server(struct program *p, const char *threads, const char *context, const char *slots,
-                         const char *http_threads) {
+static void llama_server(struct program *p, const struct shard_names *names, const char *threads,
+                         const char *context, const char *slots, const char *http_threads) {
         static const char *const fixed[] = {
-                "/usr/bin/llama-server",
-                "--model",
-                "/proc/self/fd/3",
-                "--alias",
-                "model",
-                "--host",
-                "/run/w.sock",
-                "--offline",
-                "--no-ui",
-                "--metrics",
-                "--no-slots",
-                "--cache-ram",
-                "0",
-                NULL,
+                "--alias",   "model",      "--host",      "/run/w.sock", "--offline", "--no-ui",
+                "--metrics", "--no-slots", "--cache-ram", "0",           NULL,
         };
 
+        add_all(p, (const char *const[]){"/usr/bin/llama-server", "--model",
+                                         names->n > 1 ? names->path[0] : names->target[0], NULL});
         add_all(p, fixed);
         add_all(p, (const char *const[]){"--threads", threads, "--threads-http", http_threads, NULL});
         add_all(p, (const char *const[]){"--ctx-size", context, "--parallel", slots, NULL});
@@ -228,22 +246,26 @@ static void llama_server(struct program *p, const char *threads, const char *con
 
 static int start_llama_server(const struct launcher_start *s, pid_t *ret_pid) {
         const struct launcher_question *q = s->question;
-        char threads[NUMBER_SIZE], context[NUMBER_SIZE], slots[NUMBER_SIZE], http_threads[NUMBER_SIZE];
+        char threads[NUMBER_SIZE], context[NUMBER_SIZE], slots[NUMBER_SIZE], http_threads[NUMBER_SIZE],
+                filter_fd[NUMBER_SIZE];
+        struct shard_names names;
         _cleanup_(closep) int filter = -EBADF;
         struct program p = {.path = BWRAP, .memory_bytes = q->memory_bytes, .cpu_seconds = q->cpu_seconds};
         int r = sandbox_export_filter(llama_calls, &filter, NULL);
 
         if (r < 0)
                 return r;
-        p.fds[0] = s->fds[0];
-        p.fds[1] = filter;
-        p.n_fds = 2;
+        memcpy(p.fds, s->fds, q->n_fds * sizeof p.fds[0]);
+        p.fds[q->n_fds] = filter;
+        p.n_fds = q->n_fds + 1;
+        name_shards(&names, q->n_fds);
+        (void)snprintf(filter_fd, sizeof filter_fd, "%u", FIRST_FD + q->n_fds);
         (void)snprintf(threads, sizeof threads, "%u", q->threads);
         (void)snprintf(context, sizeof context, "%u", q->context);
         (void)snprintf(slots, sizeof slots, "%u", q->slots);
         (void)snprintf(http_threads, sizeof http_threads, "%u", q->slots + 4);
-        llama_command(&p, s);
-        llama_server(&p, threads, context, slots, http_threads);
+        llama_command(&p, s, &names, filter_fd);
+        llama_server(&p, &names, threads, context, slots, http_threads);
         return run_program(&p, ret_pid);
 }
 

@@ -106,8 +106,11 @@ static int check_llama_server(const struct helper *h, const struct launcher_ques
                               size_t n) {
         if (!h->config.worker_root_path || !h->config.socket_dir)
                 return -ENOENT;
-        if (q->n_fds != 1 || n != 1 || !is_kind(fds[0], S_IFREG) || !is_read_only(fds[0]))
+        if (q->n_fds < 1 || q->n_fds > LAUNCHER_FDS_MAX || n != q->n_fds)
                 return -EINVAL;
+        for (size_t i = 0; i < n; i++)
+                if (!is_kind(fds[i], S_IFREG) || !is_read_only(fds[i]))
+                        return -EINVAL;
         if (q->threads < 1 || q->threads > 256 || q->context < 128 || q->context > 1048576 || q->slots < 1 ||
             q->slots > 16)
                 return -ERANGE;
@@ -244,7 +247,7 @@ static int answer_question(struct helper *h, const struct launcher_question *q, 
 static int serve_one(struct helper *h, int sock) {
         struct launcher_question q = {0};
         struct launcher_answer a = {0};
-        int fds[2] = {-EBADF, -EBADF}, pid_fd = -EBADF, r;
+        int fds[LAUNCHER_FDS_MAX], pid_fd = -EBADF, r;
         size_t n = 0;
 
         r = launcher_receive(sock, &q, sizeof q, fds, ARRAY_SIZE(fds), &n);

@@ -17,9 +17,11 @@
 #include "core/launcher.h"
 #include "core/launcher_parts.h"
 #include "core/sandbox_parts.h"
+#include "support/split_gguf.h"
 #include "support/temp_dir.h"
 #include "wire/http_client.h"
 
+#define SHARDS_TRIED  20u
 #define PATIENCE_MSEC 20000
 #define MEMORY        ((uint64_t)64 << 20)
 
@@ -392,7 +394,11 @@ static void requests_outside_the_rules_are_refused(void **state) {
                 {{.n_fds = 1, .fds = {f->ring}, .threads = 1, .context = 512, .slots = 17}, -ERANGE},
                 {{.n_fds = 1, .fds = {writable}, .threads = 1, .context = 512, .slots = 1}, -EINVAL},
                 {{.n_fds = 1, .fds = {folder}, .threads = 1, .context = 512, .slots = 1}, -EINVAL},
-                {{.n_fds = 2, .fds = {f->ring, f->ring}, .threads = 1, .context = 512, .slots = 1}, -EINVAL},
+                {{.n_fds = 2, .fds = {f->ring, writable}, .threads = 1, .context = 512, .slots = 1}, -EINVAL},
+                {{.n_fds = 2, .fds = {f->ring, folder}, .threads = 1, .context = 512, .slots = 1}, -EINVAL},
+                {{.n_fds = LAUNCHER_FDS_MAX + 1, .fds = {f->ring}, .threads = 1, .context = 512, .slots = 1},
+                 -EINVAL},
+                {{.n_fds = 0, .threads = 1, .context = 512, .slots = 1}, -EINVAL},
         };
 
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
@@ -497,16 +503,20 @@ static int open_model(void) {
         return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static int spawn_llama(struct fixture *f, int model, struct launcher_worker *ret) {
+static int spawn_llama_on(struct fixture *f, const int *fds, unsigned n, struct launcher_worker *ret) {
         struct launcher_request q = {.kind = LAUNCHER_LLAMA_SERVER,
-                                     .n_fds = 1,
-                                     .fds = {model},
+                                     .n_fds = n,
                                      .threads = 1,
                                      .context = 512,
                                      .slots = 1,
                                      .memory_bytes = (uint64_t)512 << 20};
 
+        memcpy(q.fds, fds, n * sizeof *fds);
         return launcher_spawn(f->launcher, &q, ret);
+}
+
+static int spawn_llama(struct fixture *f, int model, struct launcher_worker *ret) {
+        return spawn_llama_on(f, &model, 1, ret);
 }
 
 static void wait_until_healthy(struct fixture *f, const struct launcher_worker *w, struct http_client *c) {
@@ -525,9 +535,103 @@ static void wait_until_healthy(struct fixture *f, const struct launcher_worker *
         fail_msg("llama-server was not healthy within 30 s");
 }
 
+static const char question[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":16,"
+                               "\"temperature\":0,\"seed\":1}";
+
+/* The text that the model answers; the caller frees it. */
+static struct buf ask_llama(struct fixture *f, const struct launcher_worker *w) {
+        _cleanup_(http_client_freep) struct http_client *c = NULL;
+        _cleanup_(http_answer_donep) struct http_answer a = {0};
+        _cleanup_(json_document_freep) struct json_document *d = NULL;
+        struct buf text = BUF_INIT(65536);
+        const struct json *choices;
+
+        assert_int_equal(http_client_new(w->socket_path, 0, VIEW_NULL, &c), 0);
+        wait_until_healthy(f, w, c);
+        assert_int_equal(http_call(c, "POST", "/v1/chat/completions", "application/json", view_of(question),
+                                   30 * USEC_PER_SEC, 65536, &a),
+                         0);
+        assert_int_equal(a.status, 200);
+        assert_int_equal(json_parse(buf_view(&a.body), NULL, &d, NULL), 0);
+        choices = json_get_typed(json_root(d), "choices", JSON_ARRAY);
+        assert_non_null(choices);
+        assert_int_equal(buf_append_view(&text, json_get_view(json_get(choices->child, "message"), "content",
+                                                              VIEW_NULL)),
+                         0);
+        assert_true(text.n > 0);
+        return text;
+}
+
+static void open_shards(struct fixture *f, unsigned n, int *ret) {
+        _cleanup_(closep) int whole = open_model(), dir = -EBADF;
+        _cleanup_(buf_donep) struct buf bytes = BUF_INIT((size_t)16 << 20);
+        char path[128];
+
+        assert_true(whole >= 0);
+        assert_int_equal(buf_read_file(&bytes, whole), 0);
+        (void)snprintf(path, sizeof path, "shards-%u", n);
+        assert_int_equal(mkdirat(f->dir.fd, path, 0700), 0);
+        dir = openat(f->dir.fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(split_gguf_files(buf_view(&bytes), n, dir, "pebble"), 0);
+        for (unsigned i = 0; i < n; i++) {
+                split_gguf_name("pebble", i, n, path);
+                ret[i] = openat(dir, path, O_RDONLY | O_CLOEXEC);
+                assert_true(ret[i] >= 0);
+        }
+}
+
+/* What a split model says is what the whole one says. */
+static void llama_server_reads_a_split_model_from_its_descriptors(void **state) {
+        static const unsigned counts[] = {2, 3, SHARDS_TRIED};
+        struct fixture *f = *state;
+        _cleanup_(closep) int model = open_model();
+        _cleanup_(buf_donep) struct buf whole = BUF_INIT(0);
+        struct launcher_worker w;
+
+        assert_int_equal(spawn_llama(f, model, &w), 0);
+        whole = ask_llama(f, &w);
+        close(w.pid_fd);
+        for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+                _cleanup_(buf_donep) struct buf split = BUF_INIT(0);
+                int fds[LAUNCHER_FDS_MAX];
+
+                open_shards(f, counts[i], fds);
+                assert_int_equal(spawn_llama_on(f, fds, counts[i], &w), 0);
+                for (unsigned k = 0; k < counts[i]; k++)
+                        close(fds[k]);
+                split = ask_llama(f, &w);
+                assert_string_equal(buf_str(&split), buf_str(&whole));
+                assert_int_equal(launcher_kill(f->launcher, w.id, NULL), 0);
+                close(w.pid_fd);
+        }
+}
+
+static void llama_server_with_a_missing_or_swapped_shard_ends_by_itself(void **state) {
+        struct fixture *f = *state;
+        struct launcher_worker w;
+        int fds[3], status = 0;
+
+        open_shards(f, 3, fds);
+        {
+                const int missing[] = {fds[0], fds[1]}, swapped[] = {fds[1], fds[0], fds[2]};
+                const struct {
+                        const int *fds;
+                        unsigned n;
+                } cases[] = {{missing, 2}, {swapped, 3}};
+
+                for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                        assert_int_equal(spawn_llama_on(f, cases[i].fds, cases[i].n, &w), 0);
+                        assert_true(becomes_readable(w.pid_fd));
+                        assert_int_equal(launcher_poll(f->launcher, w.id, &status), 1);
+                        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+                        close(w.pid_fd);
+                }
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+                close(fds[i]);
+}
+
 static void llama_server_answers_from_its_sealed_root(void **state) {
-        static const char question[] =
-                "{\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}],\"max_tokens\":16}";
         struct fixture *f = *state;
         _cleanup_(closep) int model = open_model();
         _cleanup_(http_client_freep) struct http_client *c = NULL;
@@ -588,6 +692,8 @@ int main(int argc, char *argv[]) {
                 /* last: left out where there is no worker root */
                 CASE(llama_server_answers_from_its_sealed_root),
                 CASE(llama_server_with_a_broken_model_ends_by_itself),
+                CASE(llama_server_reads_a_split_model_from_its_descriptors),
+                CASE(llama_server_with_a_missing_or_swapped_shard_ends_by_itself),
         };
         size_t n = ARRAY_SIZE(tests);
 
@@ -595,7 +701,7 @@ int main(int argc, char *argv[]) {
                 return worker_main();
         if (!worker_root()) {
                 printf("# no sealed worker root: llama-server is not tried\n");
-                n -= 2;
+                n -= 4;
         }
         return _cmocka_run_group_tests("launcher", tests, n, NULL, NULL);
 }
