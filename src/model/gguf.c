@@ -48,6 +48,7 @@ struct gguf {
         uint64_t at; /* file offset of the next byte */
         struct model_report *report;
         struct model_summary *summary;
+        const struct gguf_visitor *visitor;
         struct gguf_metadata metadata;
         enum step step;
         size_t need;   /* fixed steps */
@@ -75,6 +76,12 @@ struct gguf {
         bool padding_reported;
 };
 
+static const struct gguf_visitor nobody;
+
+void gguf_visit(struct gguf *g, const struct gguf_visitor *visitor) {
+        g->visitor = visitor;
+}
+
 int gguf_new(uint64_t size, struct model_report *report, struct model_summary *summary, struct gguf **ret) {
         _cleanup_(gguf_freep) struct gguf *g = calloc(1, sizeof *g);
         int r;
@@ -84,6 +91,7 @@ int gguf_new(uint64_t size, struct model_report *report, struct model_summary *s
         g->size = size;
         g->report = report;
         g->summary = summary;
+        g->visitor = &nobody;
         g->key = BUF_INIT(GGUF_KEY_MAX);
         g->table = BUF_INIT(TABLE_MAX);
         g->step = STEP_HEADER;
@@ -133,6 +141,27 @@ static uint64_t remaining(const struct gguf *g) {
 
 static unsigned long long ull(uint64_t v) {
         return v;
+}
+
+static void tell_pair(struct gguf *g, uint32_t type, uint32_t element_type, uint64_t count) {
+        if (g->visitor->pair)
+                g->visitor->pair(g->visitor->userdata, buf_view(&g->key), type, element_type, count);
+}
+
+static void tell_value(struct gguf *g, struct view bytes) {
+        if (g->visitor->value)
+                g->visitor->value(g->visitor->userdata, bytes);
+}
+
+static void tell_tensor(struct gguf *g, uint32_t type, const uint8_t *shape) {
+        uint64_t dimensions[GGUF_DIMENSIONS_MAX];
+
+        if (!g->visitor->tensor)
+                return;
+        for (uint32_t i = 0; i < g->rank; i++)
+                dimensions[i] = load_le64(shape + 8 * (size_t)i);
+        g->visitor->tensor(g->visitor->userdata, (struct view){g->name, g->name_n}, type, g->rank, dimensions,
+                           g->running);
 }
 
 /* ---- header and metadata ---- */
@@ -225,6 +254,7 @@ static void take_value_type(struct gguf *g, const uint8_t *p) {
                 return;
         }
         (void)gguf_metadata_type(&g->metadata, type, GGUF_TYPE_MAX, g->at - 4);
+        tell_pair(g, type, GGUF_TYPE_MAX, 1);
         g->elements = 1;
         if (type == GGUF_STRING)
                 collect(g, STEP_TEXT_LENGTH, 8);
@@ -234,6 +264,7 @@ static void take_value_type(struct gguf *g, const uint8_t *p) {
 
 static void take_scalar(struct gguf *g, const uint8_t *p) {
         gguf_metadata_scalar(&g->metadata, g->value_type, p, g->at - g->need);
+        tell_value(g, view_make(p, g->need));
         end_pair(g);
 }
 
@@ -257,6 +288,7 @@ static int take_list_head(struct gguf *g, const uint8_t *p) {
                 return 0;
         }
         (void)gguf_metadata_type(&g->metadata, GGUF_ARRAY, type, g->at - 12);
+        tell_pair(g, GGUF_ARRAY, type, count);
         r = gguf_metadata_list(&g->metadata, count, g->at);
         if (r < 0)
                 return r;
@@ -281,6 +313,7 @@ static void take_text_length(struct gguf *g, const uint8_t *p) {
                 return;
         }
         gguf_metadata_text_begin(&g->metadata, n, g->at);
+        tell_value(g, view_make(p, 8));
         stream(g, STEP_TEXT, n);
 }
 
@@ -400,6 +433,7 @@ static int take_shape(struct gguf *g, const uint8_t *p) {
                 REFUSE(g, RULE_GGUF_DIMENSIONS, at, name_of(g), "The size of the tensor overflows.");
                 return 0;
         }
+        tell_tensor(g, type, p);
         g->data_end = g->running + bytes;
         g->running = padded;
         g->bytes_of_type[type] += bytes;
@@ -467,6 +501,8 @@ static void begin_data(struct gguf *g) {
                 REFUSE(g, RULE_GGUF_DIMENSIONS, REPORT_WHOLE, VIEW_NULL, "The sum of all tensors overflows.");
                 return;
         }
+        if (g->visitor->data)
+                g->visitor->data(g->visitor->userdata, start);
         stream(g, STEP_DATA_PADDING, start - g->at);
         check_end(g, start);
 }
@@ -563,8 +599,10 @@ static int take_streamed(struct gguf *g, struct view piece) {
         case STEP_KEY:
                 return buf_append_view(&g->key, piece);
         case STEP_TEXT:
+                tell_value(g, piece);
                 return gguf_metadata_text(&g->metadata, piece);
         case STEP_LIST_ELEMENTS:
+                tell_value(g, piece);
                 gguf_metadata_elements(&g->metadata, g->value_type, piece, g->at);
                 return 0;
         case STEP_NAME:

@@ -363,17 +363,17 @@ static void end_template(struct gguf_metadata *m) {
 static void check_text(struct gguf_metadata *m) {
         enum model_rule rule = m->role == ROLE_TEMPLATE ? RULE_GGUF_TEMPLATE : RULE_GGUF_STRING;
 
-        if (m->text.not_utf8 || !utf8_stream_complete(&m->text.utf8))
+        if (m->role != ROLE_TOKENS && /* a token may be part of a code point */
+            (m->text.not_utf8 || !utf8_stream_complete(&m->text.utf8)))
                 text_fault(m, rule, "is not UTF-8.");
-        if (m->text.has_nul && m->role != ROLE_OTHER)
+        if (m->text.has_nul) /* llama.cpp takes texts as C strings, others whole */
                 text_fault(m, rule, "has a NUL character inside.");
 }
 
 void gguf_metadata_text_end(struct gguf_metadata *m) {
         struct gguf_text *t = &m->text;
 
-        if (m->role != ROLE_TOKENS) /* a token may be part of a code point */
-                check_text(m);
+        check_text(m);
         switch (m->role) {
         case ROLE_TEMPLATE:
                 end_template(m);

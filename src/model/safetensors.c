@@ -41,6 +41,7 @@ struct safetensors {
         uint64_t at;
         struct model_report *report;
         struct model_summary *summary;
+        const struct safetensors_visitor *visitor; /* or NULL */
         enum phase phase;
         uint8_t length[8];
         size_t length_n;
@@ -95,6 +96,15 @@ struct safetensors *safetensors_free(struct safetensors *s) {
                 free(s);
         }
         return NULL;
+}
+
+void safetensors_visit(struct safetensors *s, const struct safetensors_visitor *visitor) {
+        s->visitor = visitor;
+}
+
+static void tell(struct safetensors *s, enum safetensors_part part, struct view text, uint64_t number) {
+        if (s->visitor)
+                s->visitor->part(s->visitor->userdata, part, text, number);
 }
 
 static unsigned long long ull(uint64_t v) {
@@ -153,6 +163,7 @@ static int take_name(struct safetensors *s, struct view name, uint64_t length) {
                 return r;
         if (r == 0)
                 return REFUSE(s, RULE_ST_DUPLICATE, "The tensor \"%s\" is given twice.", q.text);
+        tell(s, SAFETENSORS_NAME, name, length);
         s->place = PLACE_TENSOR;
         return 0;
 }
@@ -169,6 +180,8 @@ static int take_metadata_key(struct safetensors *s, struct view key, uint64_t le
         if (r == 0)
                 return REFUSE(s, RULE_ST_DUPLICATE, "__metadata__ has the key \"%s\" twice.",
                               report_quote(key).text);
+        if (r > 0)
+                tell(s, SAFETENSORS_METADATA_KEY, key, length);
         return r < 0 ? r : 0;
 }
 
@@ -203,6 +216,7 @@ static int take_dtype(struct safetensors *s, struct view name) {
         if (dtype < 0)
                 return REFUSE(s, RULE_ST_DTYPE, "The dtype \"%s\" doesn't exist.", report_quote(name).text);
         s->tensor.dtype = (uint8_t)dtype;
+        tell(s, SAFETENSORS_DTYPE, name, name.n);
         s->place = PLACE_FIELDS;
         return 0;
 }
@@ -220,11 +234,13 @@ static int take_number(struct safetensors *s, struct view text) {
                         s->tensor.begin = n;
                 else
                         s->tensor.end = n;
+                tell(s, SAFETENSORS_OFFSET, VIEW_NULL, n);
                 return 0;
         }
         if (s->rank++ == SAFETENSORS_RANK_MAX)
                 return REFUSE(s, RULE_ST_NAME, "The tensor has more than %u dimensions.",
                               SAFETENSORS_RANK_MAX);
+        tell(s, SAFETENSORS_DIMENSION, VIEW_NULL, n);
         if (u64_mul(s->elements, n, &s->elements) < 0)
                 return REFUSE(s, RULE_ST_SIZE, "The product of the tensor's dimensions overflows.");
         return 0;
@@ -289,6 +305,8 @@ static int on_event(void *userdata, enum json_event e, struct view text, uint64_
                 {PLACE_OFFSETS_BEGIN, JSON_ARRAY_BEGIN, PLACE_OFFSETS},
         };
 
+        if (s->place == PLACE_TEXTS && e == JSON_STRING)
+                tell(s, SAFETENSORS_METADATA_TEXT, text, length);
         for (size_t i = 0; i < ARRAY_SIZE(moves); i++)
                 if (s->place == moves[i].from && e == moves[i].event) {
                         s->place = moves[i].to;

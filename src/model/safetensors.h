@@ -15,6 +15,23 @@ struct safetensors *safetensors_free(struct safetensors *s); /* NULL is fine; re
 static inline void safetensors_freep(struct safetensors **s) {
         *s = safetensors_free(*s);
 }
+/* What the reader understood of the header, in the order of the text; for comparison with other readers. */
+enum safetensors_part {
+        SAFETENSORS_METADATA_KEY,
+        SAFETENSORS_METADATA_TEXT,
+        SAFETENSORS_NAME, /* a tensor begins */
+        SAFETENSORS_DTYPE,
+        SAFETENSORS_DIMENSION,
+        SAFETENSORS_OFFSET
+};
+struct safetensors_visitor {
+        void *userdata;
+        /* `text` of names and texts, unescaped and at most JSON_STREAM_TEXT_MAX bytes of `number`; else VIEW_NULL and
+         * the number. */
+        void (*part)(void *userdata, enum safetensors_part part, struct view text, uint64_t number);
+};
+/* Before the first byte; `visitor` is borrowed until the end. */
+void safetensors_visit(struct safetensors *s, const struct safetensors_visitor *visitor);
 /* The next bytes in order. After a structural fault the rest is ignored. -ENOMEM. */
 SAI_NODISCARD int safetensors_feed(struct safetensors *s, struct view bytes);
 /* After the last byte: reports a file that ended too early. */

@@ -205,6 +205,8 @@ static const struct row rows[] = {
         {"merge without a space", "GGUF-G16", MERGES, 25, PUT, B("x")},
         {"merge with nothing before the space", "GGUF-G16", MERGES, 24, PUT, B(" x")},
         {"merge with nothing behind the space", "GGUF-G16", MERGES, 25, PUT, B("x ")},
+        {"token with a NUL", "GGUF-G7", "</s>", -2, PUT, B("\0")},
+        {"text of an unknown key with a NUL", "GGUF-G7", "general.tags", 25, PUT, B("\0")},
         {"merge with a NUL", "GGUF-G7", MERGES, 24, PUT, B("\0")},
         {"bos beyond the vocabulary", "GGUF-G16", BOS, 4, PUT, B("\7\0\0\0")},
         {"bos 2^32-1", "GGUF-G16", BOS, 4, PUT, B("\xff\xff\xff\xff")},
