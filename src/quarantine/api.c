@@ -1,6 +1,8 @@
 #include "quarantine/api.h"
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "quarantine/job_documents.h"
 #include "quarantine/job_json.h"
 
 #include <poll.h>
@@ -8,6 +10,7 @@
 #define LIST_BYTES_MAX ((size_t)32 << 20)
 #define EVENTS_BATCH   ((size_t)128 << 10)
 #define EVENTS_WAIT    (UINT64_C(3) * USEC_PER_SEC)
+#define DOCUMENT_PIECE ((size_t)128 << 10)
 #define ID_CHARS       (JOB_ID_SIZE - 1)
 
 static int write_list(struct quarantine *q, struct buf *ids, struct json_writer *w) {
@@ -69,6 +72,81 @@ static int get_job(struct http_request *r, void *userdata) {
         if (e >= 0)
                 e = json_write_end(&w);
         return e < 0 ? e : http_reply_json(r, 200, buf_view(&out));
+}
+
+/* --- documents --- */
+
+struct document_reader {
+        int fd;
+        uint64_t at, size;
+};
+
+static void document_reader_free(void *userdata) {
+        struct document_reader *d = userdata;
+
+        close_fd(d->fd);
+        free(d);
+}
+
+static int document_next(void *userdata, struct buf *out) {
+        struct document_reader *d = userdata;
+        size_t n = (size_t)MIN_OF((uint64_t)DOCUMENT_PIECE, d->size - d->at);
+        int r = buf_reserve(out, n);
+
+        if (r >= 0)
+                r = pread_all(d->fd, out->p + out->n, n, d->at);
+        if (r < 0)
+                return r;
+        out->n += n;
+        out->p[out->n] = '\0';
+        d->at += n;
+        return d->at < d->size;
+}
+
+static int open_document(struct quarantine *q, const char *job, struct view name, int *ret_fd,
+                         uint64_t *ret_size) {
+        _cleanup_(closep) int folder = -EBADF;
+        enum document d;
+        int r = document_from_name(name, &d);
+
+        if (r < 0)
+                return r;
+        folder = job_documents_folder(&q->claims, job);
+        return folder < 0 ? folder : document_open(folder, d, ret_fd, ret_size);
+}
+
+static int reply_document(struct http_request *r, int fd, uint64_t size) {
+        struct document_reader *d = calloc(1, sizeof *d);
+        struct http_stream stream = {
+                .content_type = "application/json",
+                .next = document_next,
+                .destroy = document_reader_free,
+                .userdata = d,
+        };
+
+        if (!d) {
+                close_fd(fd);
+                return -ENOMEM;
+        }
+        *d = (struct document_reader){.fd = fd, .size = size};
+        return http_reply_stream(r, 200, &stream);
+}
+
+static int get_document(struct http_request *r, void *userdata) {
+        _cleanup_(job_donep) struct job j = JOB_INIT;
+        struct quarantine *q = userdata;
+        uint64_t size;
+        int e, fd;
+
+        e = find_job(q, r, &j);
+        if (e != 0)
+                return e < 0 ? e : 0;
+        e = open_document(q, j.id, http_path_part(r, 1), &fd, &size);
+        if (e == -ENOENT)
+                return http_reply_error(r, 404, "unknown_document", NULL,
+                                        "this job has no such document; those of a promoted model are with "
+                                        "the registry");
+        return e < 0 ? e : reply_document(r, fd, size);
 }
 
 static int delete_job(struct http_request *r, void *userdata) {
@@ -249,6 +327,10 @@ static const struct http_route routes[] = {
         {.method = "GET", .path = "/health", .handler = service_health},
         {.method = "GET", .path = "/v1/jobs", .handler = get_jobs, .permission = "quarantine.read"},
         {.method = "GET", .path = "/v1/jobs/{id}", .handler = get_job, .permission = "quarantine.read"},
+        {.method = "GET",
+         .path = "/v1/jobs/{id}/documents/{name}",
+         .handler = get_document,
+         .permission = "quarantine.read"},
         {.method = "GET", .path = "/v1/events", .handler = get_events, .permission = "quarantine.read"},
         {.method = "DELETE",
          .path = "/v1/jobs/{id}",

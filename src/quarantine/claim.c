@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "quarantine/job_documents.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -492,6 +493,7 @@ int claim_reject(const struct claims *c, const char *job) {
 static int remove_folder(int dir, const char *job) {
         static const char *const names[] = {DATA, PART, COPY};
         _cleanup_(closep) int folder = open_beneath(dir, job, O_RDONLY | O_DIRECTORY, 0);
+        int r;
 
         if (folder == -ENOENT)
                 return 0;
@@ -500,6 +502,9 @@ static int remove_folder(int dir, const char *job) {
         for (size_t i = 0; i < ARRAY_SIZE(names); i++)
                 if (unlinkat(folder, names[i], 0) < 0 && errno != ENOENT)
                         return negative_errno();
+        r = job_documents_remove(folder);
+        if (r < 0)
+                return r;
         return unlinkat(dir, job, AT_REMOVEDIR) < 0 ? negative_errno() : fsync_dir(dir);
 }
 

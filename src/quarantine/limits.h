@@ -35,7 +35,8 @@
 #define JOBS_KEPT_MAX       10000 /* finished ones; the oldest are forgotten */
 #define CONCURRENCY_MAX     8
 #define FINDINGS_STORED_MAX 320
-#define JOB_TEXT_MAX        ((size_t)512 << 10) /* JSON of one job */
+#define JOB_TEXT_MAX        ((size_t)512 << 10)  /* JSON of one job */
+#define DOCUMENT_BYTES_MAX  ((uint64_t)64 << 20) /* one document of a job */
 #define REJECTED_BYTES_MAX  ((uint64_t)1 << 40)
 #define INBOX_ENTRIES_MAX   65536 /* looked at in one rescan */
 #define INBOX_RESCAN_USEC   (UINT64_C(2) * 1000000)

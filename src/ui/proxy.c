@@ -4,6 +4,7 @@
 #include "ui/limits.h"
 
 #define KEEP_ALIVE ": keep-alive\n\n"
+#define EVENTS     "text/event-stream"
 #define PIECE_MAX  ((size_t)64 << 10)
 #define UNKNOWN_BODY                                                                                         \
         VIEW("{\"error\":{\"code\":\"upstream_refused\",\"message\":\"The service gave an answer that "      \
@@ -65,8 +66,13 @@ struct relay {
         void (*destroy)(void *userdata);
         void *userdata;
         uint64_t last_usec; /* when something was last sent */
-        bool between;       /* the last bytes ended an event, so that a comment may follow */
+        bool is_events;
+        bool between; /* the last bytes ended an event, so that a comment may follow */
 };
+
+static const char *type_of(const struct proxy_stream *s) {
+        return s->content_type ? s->content_type : EVENTS;
+}
 
 static void relay_free(void *userdata) {
         struct relay *r = userdata;
@@ -97,14 +103,14 @@ static int relay_next(void *userdata, struct buf *out) {
                 return quiet_moment(relay, out);
         if (r <= 0)
                 return r;
-        relay->between = view_ends(buf_view(out), VIEW("\n\n"));
+        relay->between = relay->is_events && view_ends(buf_view(out), VIEW("\n\n"));
         relay->last_usec = clock_monotonic_usec();
         return 1;
 }
 
 static int reply_relay(struct http_request *q, const struct proxy_stream *s, struct http_incoming *in) {
         struct relay *relay = calloc(1, sizeof(*relay));
-        const struct http_stream stream = {"text/event-stream", relay_next, relay_free, relay};
+        const struct http_stream stream = {type_of(s), relay_next, relay_free, relay};
         int r;
 
         if (!relay) {
@@ -113,7 +119,13 @@ static int reply_relay(struct http_request *q, const struct proxy_stream *s, str
                         s->destroy(s->userdata);
                 return -ENOMEM;
         }
-        *relay = (struct relay){in, s->check, s->destroy, s->userdata, clock_monotonic_usec(), true};
+        *relay = (struct relay){in,
+                                s->check,
+                                s->destroy,
+                                s->userdata,
+                                clock_monotonic_usec(),
+                                !s->content_type,
+                                !s->content_type};
         r = http_reply_stream(q, 200, &stream);
         /* cppcheck-suppress memleak ; the stream owns it, also when that failed */
         return r;
@@ -156,7 +168,7 @@ int proxy_stream(struct http_request *q, const struct proxy_stream *s) {
         if (r == 0)
                 r = wait_for_status(q, in, s->timeout_usec, &status);
         if (r == 0 && status == 200 &&
-            view_starts(view_of(http_incoming_content_type(in)), VIEW("text/event-stream")))
+            view_starts(view_of(http_incoming_content_type(in)), view_of(type_of(s))))
                 return reply_relay(q, s, in);
         r = r < 0 ? proxy_reply_failure(q, s->name, r) : reply_whole(q, s->name, in, status);
         http_incoming_free(in);

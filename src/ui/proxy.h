@@ -7,14 +7,15 @@
 /* Sends `method` `path` with the JSON body (VIEW_NULL: none) and answers with what comes back. */
 SAI_NODISCARD int proxy_call(struct http_request *q, struct http_client *target, const char *name,
                              const char *method, const char *path, struct view body, uint64_t timeout_usec);
-/* The same for an answer that may be a stream: SSE is passed on piece by piece, anything else as a whole.
+/* The same for an answer that may be a stream: SSE (or what `content_type` says) is passed on piece by piece, anything else as a whole.
  * `check` may be NULL; asked every few seconds with userdata, false ends the stream; userdata is freed by `destroy`
  * in every case. */
 struct proxy_stream {
         struct http_client *target;
         const char *name, *method, *path;
         struct view body;
-        uint64_t timeout_usec; /* until the first byte of the answer */
+        uint64_t timeout_usec;    /* until the first byte of the answer */
+        const char *content_type; /* of what is passed on in pieces; NULL: SSE */
         bool (*check)(void *userdata);
         void (*destroy)(void *userdata);
         void *userdata;

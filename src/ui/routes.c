@@ -38,6 +38,7 @@ static const struct http_route routes[] = {
         GET("/api/jobs/events", services_on_job_events),
         POST("/api/jobs/demo", uploads_on_demo),
         GET("/api/jobs/{id}", services_on_job),
+        GET("/api/jobs/{id}/documents/{name}", services_on_job_document),
         DELETE("/api/jobs/{id}", services_on_job_delete),
         POST("/api/jobs/{id}/retry", services_on_job_retry),
         {.method = "PUT",

@@ -52,6 +52,27 @@ static int run_act(struct app *app, struct http_request *q, struct http_client *
         return proxy_call(q, target, name, a->method, path, VIEW_NULL, UI_QUICK_USEC);
 }
 
+/* A document is passed on as it comes: it may be larger than an answer that is held in memory. */
+static int pass_document(struct http_request *q, struct http_client *target, const char *name,
+                         const char *before, const char *unknown) {
+        struct view document = http_path_part(q, 1);
+        char path[PATH_SIZE + ID_MAX], start[PATH_SIZE];
+        struct proxy_stream s = {.target = target,
+                                 .name = name,
+                                 .method = "GET",
+                                 .path = path,
+                                 .timeout_usec = UI_QUICK_USEC,
+                                 .content_type = "application/json"};
+        int r = path_with_id(q, before, "/documents/", unknown, start);
+
+        if (r < 0)
+                return r;
+        if (!is_plain_id(document))
+                return http_reply_error(q, 404, "unknown_document", NULL, "There is no such document.");
+        (void)snprintf(path, sizeof path, "%s%.*s", start, VIEW_ARG(document));
+        return proxy_stream(q, &s);
+}
+
 /* --- registry --- */
 
 int services_on_models(struct http_request *q, void *userdata) {
@@ -95,6 +116,12 @@ int services_on_job(struct http_request *q, void *userdata) {
         struct app *app = userdata;
 
         return run_act(app, q, app->quarantine, "quarantine", &act);
+}
+
+int services_on_job_document(struct http_request *q, void *userdata) {
+        struct app *app = userdata;
+
+        return pass_document(q, app->quarantine, "quarantine", "/v1/jobs/", "unknown_job");
 }
 
 int services_on_job_delete(struct http_request *q, void *userdata) {

@@ -10,6 +10,7 @@ int services_on_model_verify(struct http_request *q, void *app);
 int services_on_model_delete(struct http_request *q, void *app);
 int services_on_jobs(struct http_request *q, void *app);
 int services_on_job(struct http_request *q, void *app);
+int services_on_job_document(struct http_request *q, void *app);
 int services_on_job_events(struct http_request *q, void *app);
 int services_on_job_delete(struct http_request *q, void *app);
 int services_on_job_retry(struct http_request *q, void *app);

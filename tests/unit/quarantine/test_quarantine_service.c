@@ -144,6 +144,38 @@ static void test_a_deleted_job_takes_its_file_with_it(void **state) {
         http_client_free(c);
 }
 
+static void test_documents_of_a_job_are_given_out(void **state) {
+        struct harness *h = *state;
+        struct http_client *c = harness_client(h, "ui", "quarantine");
+        _cleanup_(freep) char *folder = NULL, *path = NULL, *none = NULL;
+        _cleanup_(buf_donep) struct buf text = BUF_INIT((size_t)4 << 20);
+        _cleanup_(closep) int dir = -EBADF;
+        struct json_document *doc;
+        struct http_answer a;
+        struct view id;
+
+        rig_drop_bytes(h, "documented", VIEW("#!/bin/sh\n"));
+        id = json_get_view(rig_wait_for(h, "documented", "rejected", &doc), "id", VIEW_NULL);
+        assert_true(asprintf(&folder, "%s/rejected/%.*s", harness_state_path(h, "quarantine"), VIEW_ARG(id)) >
+                    0);
+        assert_true(asprintf(&path, "/v1/jobs/%.*s/documents/tensors", VIEW_ARG(id)) > 0);
+        assert_true(asprintf(&none, "/v1/jobs/%.*s/documents/data", VIEW_ARG(id)) > 0);
+        json_document_free(doc);
+        for (unsigned i = 0; i < 100 && dir < 0; i++, usleep(20000))
+                dir = open_dir(folder);
+        assert_int_equal(buf_append_str(&text, "{\"a\":\""), 0);
+        while (text.n < (size_t)1 << 20) /* several pieces */
+                assert_int_equal(buf_append_str(&text, "0123456789abcdefghijklmnopqrstuvwxyz"), 0);
+        assert_int_equal(buf_append_str(&text, "\"}"), 0);
+        assert_int_equal(replace_file(dir, "tensors.json", buf_view(&text), 0400), 0);
+        assert_int_equal(harness_call(c, "GET", path, NULL, &a), 200);
+        assert_true(view_eq(buf_view(&a.body), buf_view(&text)));
+        http_answer_done(&a);
+        assert_int_equal(harness_call(c, "GET", none, NULL, &a), 404);
+        http_answer_done(&a);
+        http_client_free(c);
+}
+
 static int channel(struct harness *h, const char *caller) {
         _cleanup_(freep) char *path = NULL;
         int fd;
@@ -297,6 +329,7 @@ int main(void) {
                 cmocka_unit_test(test_hostile_names_are_shown_escaped),
                 cmocka_unit_test(test_a_deleted_job_takes_its_file_with_it),
                 cmocka_unit_test(test_an_import_is_copied_and_examined),
+                cmocka_unit_test(test_documents_of_a_job_are_given_out),
                 cmocka_unit_test(test_an_upload_counts_once_it_is_committed),
                 cmocka_unit_test(test_an_upload_that_is_cut_off_leaves_nothing),
                 cmocka_unit_test(test_requests_that_make_no_sense_are_answered_so),

@@ -99,6 +99,31 @@ static int on_events(struct http_request *q, void *userdata) {
         return start_words(q, UINT32_MAX, 100000);
 }
 
+/* Longer than a piece, and not the name that it is asked for. */
+static int next_part(void *userdata, struct buf *out) {
+        struct words *w = userdata;
+        int r = buf_append_str(out, w->next == 0 ? "[" : ",");
+
+        for (unsigned i = 0; r >= 0 && i < 20000; i++)
+                r = buf_append_str(out, i == 0 ? "1" : ",1");
+        if (r >= 0 && ++w->next == w->count)
+                r = buf_append_char(out, ']');
+        return r < 0 ? r : w->next < w->count;
+}
+
+static int on_document(struct http_request *q, void *userdata) {
+        struct words *w = calloc(1, sizeof(*w));
+        struct http_stream s = {"application/json", next_part, free, w};
+
+        if (!view_eq_str(http_path_part(q, 0), "j-1") || !view_eq_str(http_path_part(q, 1), "tensors") ||
+            !came_from_ui(q, "quarantine")) {
+                free(w);
+                return http_reply_error(q, 404, "unknown_document", NULL, "none");
+        }
+        w->count = 5;
+        return http_reply_stream(q, 200, &s);
+}
+
 static int on_inference_status(struct http_request *q, void *userdata) {
         return http_reply_json(q, 200, VIEW("{\"state\":\"failed\",\"reason\":\"no room\"}"));
 }
@@ -113,6 +138,7 @@ static const struct http_route registry_routes[] = {
 static const struct http_route quarantine_routes[] = {
         {.method = "GET", .path = "/health", .handler = on_health},
         {.method = "GET", .path = "/v1/events", .handler = on_events},
+        {.method = "GET", .path = "/v1/jobs/{id}/documents/{name}", .handler = on_document},
         {0},
 };
 static const struct http_route inference_routes[] = {
@@ -291,6 +317,22 @@ static void ids_that_would_change_the_path_are_refused(void **state) {
         assert_code(&b, "DELETE", "/api/models/a%3Fb", NULL, 404, "unknown_model");
         assert_code(&b, "DELETE", "/api/models/a%20b", NULL, 404, "unknown_model");
         assert_code(&b, "GET", "/api/jobs/%C3%A9", NULL, 404, "unknown_job");
+}
+
+static void a_document_is_passed_on_whole(void **state) {
+        struct browser b = owner();
+        _cleanup_(page_done) struct page p;
+        size_t commas = 0;
+
+        browse(&b, "GET", "/api/jobs/j-1/documents/tensors", NULL, &p);
+        assert_int_equal(p.status, 200);
+        assert_non_null(strstr(buf_str(&p.head), "application/json"));
+        for (size_t i = 0; i < p.body.n; i++)
+                commas += p.body.p[i] == ',';
+        assert_int_equal(commas, 5 * 20000 - 1);
+        assert_code(&b, "GET", "/api/jobs/j-1/documents/bom", NULL, 404, "unknown_document");
+        assert_code(&b, "GET", "/api/jobs/j-1/documents/a%3Fb", NULL, 404, "unknown_document");
+        assert_code(&b, "GET", "/api/jobs/j%3F/documents/tensors", NULL, 404, "unknown_job");
 }
 
 static void our_own_refused_credentials_are_no_login_matter(void **state) {
@@ -539,6 +581,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 TEST(requests_are_passed_on_with_our_own_token_only),
                 TEST(ids_that_would_change_the_path_are_refused),
+                TEST(a_document_is_passed_on_whole),
                 TEST(our_own_refused_credentials_are_no_login_matter),
                 TEST(a_dead_service_is_named),
                 TEST(status_tells_how_all_are),
