@@ -20,6 +20,10 @@ static int write_text(const struct verdict *v, const struct job *j, struct buf *
         json_member_string(&w, "policy_digest", v->policy_digest);
         json_member_string(&w, "scanner", v->scanner);
         json_member_string(&w, "created", created);
+        json_key(&w, "documents");
+        json_object_begin(&w);
+        json_object_end(&w);
+        json_member_u64(&w, "members", 0);
         json_key(&w, "summary");
         verdict_write_summary(&w, v);
         json_key(&w, "verdict");

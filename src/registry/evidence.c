@@ -1,6 +1,7 @@
 #include "registry/evidence.h"
 
 #include "base/text.h"
+#include "core/set_listing.h"
 #include "registry/limits.h"
 
 #define STAGES 7
@@ -9,16 +10,59 @@
 enum stage_need {
         NEED_PASS,       /* "pass" */
         NEED_PASS_OR_NA, /* "pass" or "not_applicable" */
-        NEED_BY_KIND,    /* GGUF can be run: "pass"; safetensors can't: "not_applicable" */
+        NEED_IF_RUN,     /* "pass" when the kind can be run, else "not_applicable" */
+        NEED_IF_DIFFUSION,
 };
 static const struct {
         const char *name;
         enum stage_need need;
 } stages[STAGES] = {
-        {"source_policy", NEED_PASS_OR_NA},  {"format_gate", NEED_PASS}, {"integrity_check", NEED_PASS_OR_NA},
-        {"provenance", NEED_PASS_OR_NA},     {"static_scan", NEED_PASS}, {"behavioral_test", NEED_BY_KIND},
-        {"diffusion_scan", NEED_PASS_OR_NA},
+        {"source_policy", NEED_PASS_OR_NA},
+        {"format_gate", NEED_PASS},
+        {"integrity_check", NEED_PASS_OR_NA},
+        {"provenance", NEED_PASS_OR_NA},
+        {"static_scan", NEED_PASS},
+        {"behavioral_test", NEED_IF_RUN},
+        {"diffusion_scan", NEED_IF_DIFFUSION},
 };
+
+/* What can be promoted. "folder" is what quarantine calls one that it can't decide about. */
+static const struct {
+        const char *name;
+        bool is_set, is_run, is_diffusion;
+} kinds[] = {
+        {"gguf", false, true, false},     {"safetensors", false, false, false},
+        {"gguf-set", true, true, false},  {"safetensors-set", true, false, false},
+        {"diffusion", true, false, true},
+};
+
+static const char *const document_names[DOCUMENT_KIND_MAX] = {"tensors", "statement", "bom", "behaviour"};
+
+const char *document_kind_name(enum document_kind k) {
+        return k >= 0 && k < DOCUMENT_KIND_MAX ? document_names[k] : "";
+}
+
+enum document_kind document_kind_from(struct view name) {
+        enum document_kind k = 0;
+
+        while (k < DOCUMENT_KIND_MAX && !view_eq_str(name, document_names[k]))
+                k++;
+        return k;
+}
+
+static size_t find_kind(struct view name) {
+        size_t i = 0;
+
+        while (i < ARRAY_SIZE(kinds) && !view_eq_str(name, kinds[i].name))
+                i++;
+        return i;
+}
+
+bool evidence_is_set(const struct evidence *e) {
+        size_t i = find_kind(e->kind);
+
+        return i < ARRAY_SIZE(kinds) && kinds[i].is_set;
+}
 
 void evidence_done(struct evidence *e) {
         *e = (struct evidence){.document = json_document_free(e->document)};
@@ -111,9 +155,14 @@ static int read_finding(const struct json *o, struct fault *f) {
 
 static bool status_is_enough(struct view status, enum stage_need need, struct view kind) {
         bool pass = view_eq_str(status, "pass"), not_applicable = view_eq_str(status, "not_applicable");
+        size_t i = find_kind(kind);
 
-        if (need == NEED_BY_KIND)
-                return view_eq_str(kind, "gguf") ? pass : not_applicable;
+        if (i == ARRAY_SIZE(kinds))
+                return false;
+        if (need == NEED_IF_RUN)
+                return kinds[i].is_run ? pass : not_applicable;
+        if (need == NEED_IF_DIFFUSION)
+                return pass || (!kinds[i].is_diffusion && not_applicable);
         return pass || (need == NEED_PASS_OR_NA && not_applicable);
 }
 
@@ -193,7 +242,6 @@ static int read_verdict(const struct json *o, struct evidence *e, struct fault *
 }
 
 static int read_facts(const struct json *o, struct evidence *e, struct fault *f) {
-        static const char *const kinds[] = {"gguf", "safetensors", NULL};
         static const char *const sources[] = {"local", "upload", "demo", "url", NULL};
 
         if (!get_text(o, "job", REGISTRY_ID_MAX, &e->job) || !evidence_id_is_valid(e->job))
@@ -204,8 +252,10 @@ static int read_facts(const struct json *o, struct evidence *e, struct fault *f)
                 return malformed(f, "size");
         if (!get_text(o, "name", REGISTRY_WANTED_NAME_MAX, &e->name) || e->name.n == 0)
                 return malformed(f, "name");
-        if (!get_text(o, "kind", REGISTRY_TEXT_MAX, &e->kind) || !one_of(e->kind, kinds))
-                return refused(f, "REG-E05", "only GGUF and safetensors files can be promoted");
+        if (!get_text(o, "kind", REGISTRY_TEXT_MAX, &e->kind) || find_kind(e->kind) == ARRAY_SIZE(kinds))
+                return refused(f, "REG-E05",
+                               "only GGUF and safetensors files, sets of them and diffusion folders can be "
+                               "promoted");
         if (!get_text(o, "source", REGISTRY_TEXT_MAX, &e->source) || !one_of(e->source, sources))
                 return malformed(f, "source");
         if (!get_text(o, "policy_digest", REGISTRY_TEXT_MAX, &e->policy_digest) ||
@@ -217,10 +267,31 @@ static int read_facts(const struct json *o, struct evidence *e, struct fault *f)
         return 0;
 }
 
+static int read_documents(const struct json *o, struct evidence *e, struct fault *f) {
+        if (!o || o->type != JSON_OBJECT)
+                return malformed(f, "documents");
+        for (const struct json *c = o->child; c; c = c->next) {
+                enum document_kind k = document_kind_from(c->key);
+
+                if (k == DOCUMENT_KIND_MAX || c->type != JSON_STRING ||
+                    sha256_from_hex(c->text, &e->documents[k]) < 0)
+                        return malformed(f, "documents");
+                e->has_document[k] = true;
+        }
+        return 0;
+}
+
+static int read_members(const struct json *o, struct evidence *e, struct fault *f) {
+        if (json_get_u64(o, "members", &e->members) < 0 || e->members > SET_MEMBERS_MAX ||
+            evidence_is_set(e) != (e->members > 0))
+                return malformed(f, "members");
+        return read_documents(json_get(o, "documents"), e, f);
+}
+
 static int read_root(const struct json *o, struct evidence *e, struct fault *f) {
-        static const char *const names[] = {
-                "schema",        "job",     "sha256",  "size",    "name",    "kind", "source",
-                "policy_digest", "scanner", "created", "summary", "verdict", NULL};
+        static const char *const names[] = {"schema",    "job",     "sha256",        "size",    "name",
+                                            "kind",      "source",  "policy_digest", "scanner", "created",
+                                            "documents", "members", "summary",       "verdict", NULL};
         int r;
 
         if (!has_exactly(o, names))
@@ -228,6 +299,8 @@ static int read_root(const struct json *o, struct evidence *e, struct fault *f) 
         if (!view_eq_str(json_get_view(o, "schema", VIEW_NULL), "secai.evidence/1"))
                 return malformed(f, "schema");
         r = read_facts(o, e, f);
+        if (r >= 0)
+                r = read_members(o, e, f);
         if (r >= 0)
                 r = read_summary(json_get(o, "summary"), e, f);
         return r < 0 ? r : read_verdict(json_get(o, "verdict"), e, f);

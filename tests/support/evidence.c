@@ -99,7 +99,7 @@ static void write_summary(struct json_writer *w, const struct evidence_spec *s) 
 
 void evidence_write(const struct evidence_spec *s, struct buf *out) {
         struct json_writer w = JSON_WRITER(out);
-        char hex[SHA256_HEX_SIZE];
+        char hex[SHA256_HEX_SIZE], documents[1024];
 
         sha256_hex(&s->sha256, hex);
         json_object_begin(&w);
@@ -113,6 +113,10 @@ void evidence_write(const struct evidence_spec *s, struct buf *out) {
         json_member_string(&w, "policy_digest", s->policy_digest);
         json_member_string(&w, "scanner", "secai-scanner 0.1.0");
         json_member_string(&w, "created", "2026-11-22T03:14:15.926535Z");
+        (void)snprintf(documents, sizeof documents, "{%s}", s->documents ? s->documents : "");
+        json_key(&w, "documents");
+        json_put_raw(&w, view_of(documents));
+        json_member_u64(&w, "members", s->members);
         json_key(&w, "summary");
         write_summary(&w, s);
         json_key(&w, "verdict");

@@ -12,9 +12,11 @@ struct evidence_spec {
         const char *policy_digest;
         struct sha256 sha256;
         uint64_t size;
-        const char *extra;   /* NULL, or a further member: "\"more\":1" */
-        const char *finding; /* NULL, or the severity of a finding in stage 5 */
-        bool is_signed;      /* stage 4 says that a trusted key signed the file */
+        uint64_t members;      /* of a set */
+        const char *documents; /* NULL, or the members of "documents": "\"bom\":\"…\"" */
+        const char *extra;     /* NULL, or a further member: "\"more\":1" */
+        const char *finding;   /* NULL, or the severity of a finding in stage 5 */
+        bool is_signed;        /* stage 4 says that a trusted key signed the file */
 };
 
 /* Evidence that passes: a GGUF named `name` with that content, under a new job id. */

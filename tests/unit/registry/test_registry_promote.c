@@ -195,6 +195,41 @@ static void repeated_member(struct evidence_spec *s) {
 static void unknown_source(struct evidence_spec *s) {
         s->source = "elsewhere";
 }
+static void folder(struct evidence_spec *s) {
+        s->kind = "folder";
+        s->members = 2;
+}
+static void diffusion_not_scanned(struct evidence_spec *s) {
+        s->kind = "diffusion";
+        s->members = 2;
+        s->statuses[5] = "not_applicable";
+}
+static void diffusion_tested(struct evidence_spec *s) {
+        s->kind = "diffusion";
+        s->members = 2;
+        s->statuses[6] = "pass";
+}
+static void set_not_tested(struct evidence_spec *s) {
+        s->kind = "gguf-set";
+        s->members = 2;
+        s->statuses[5] = "not_applicable";
+}
+static void set_without_members(struct evidence_spec *s) {
+        s->kind = "gguf-set";
+}
+static void file_with_members(struct evidence_spec *s) {
+        s->members = 1;
+}
+static void too_many_members(struct evidence_spec *s) {
+        s->kind = "gguf-set";
+        s->members = 20001;
+}
+static void unknown_document(struct evidence_spec *s) {
+        s->documents = "\"notes\":\"abababababababababababababababababababababababababababababababab\"";
+}
+static void document_without_digest(struct evidence_spec *s) {
+        s->documents = "\"bom\":null";
+}
 static void wrong_size(struct evidence_spec *s) {
         s->size++;
 }
@@ -222,6 +257,15 @@ static void test_each_reason_to_refuse_is_named(void **state) {
                 {"unknown member", unknown_member, "bad_evidence"},
                 {"repeated member", repeated_member, "bad_evidence"},
                 {"unknown source", unknown_source, "bad_evidence"},
+                {"an undecidable folder", folder, "not_passed"},
+                {"diffusion without its scan", diffusion_not_scanned, "not_passed"},
+                {"diffusion with a behavioural test", diffusion_tested, "not_passed"},
+                {"behavioural test left out for a GGUF set", set_not_tested, "not_passed"},
+                {"a set without members", set_without_members, "bad_evidence"},
+                {"a single file with members", file_with_members, "bad_evidence"},
+                {"one member too many", too_many_members, "bad_evidence"},
+                {"unknown document", unknown_document, "bad_evidence"},
+                {"document without digest", document_without_digest, "bad_evidence"},
                 {"wrong size", wrong_size, "size_mismatch"},
                 {"wrong hash", wrong_hash, "sha256_mismatch"},
         };
