@@ -141,5 +141,8 @@ if [[ " ${groups[*]} " == *" node "* ]] && ! node_is_enough; then
 fi
 install_npm_packages
 make_worker_root
+if [[ " ${groups[*]} " == *" test "* ]]; then
+	tools/reference-readers.sh || say "going on without it: what it would be compared with is skipped, loudly"
+fi
 check_namespaces
 say "everything is in place"

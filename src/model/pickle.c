@@ -61,7 +61,7 @@ static void begin_text(struct pickle *p) {
         p->text_n[0] = p->text_n[1];
         p->text_n[1] = 0;
         p->cut = false;
-        p->keep = true;
+        p->keep = p->any_text = true;
 }
 
 static void keep(struct pickle *p, const char *s, size_t n) {
@@ -162,8 +162,11 @@ static void take_opcode(struct pickle *p, uint8_t c) {
         case SHAPE_STOP:
                 p->state = PICKLE_STOPPED;
                 break;
-        case SHAPE_STACK_GLOBAL:
-                imports(p, true);
+        case SHAPE_STACK_GLOBAL: /* takes both names from the stack; Python stops when there can be none */
+                if (p->any_text)
+                        imports(p, true);
+                else
+                        p->state = PICKLE_BROKEN;
                 break;
         case SHAPE_EXTENSION:
                 imports(p, false);

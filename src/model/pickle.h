@@ -27,6 +27,7 @@ struct pickle {
         uint64_t length;
         char text[2][PICKLE_NAME_MAX]; /* the last two texts; [1] is the newer */
         uint8_t text_n[2];
+        bool any_text;                  /* there was one */
         bool cut;                       /* the newer text is longer than was kept */
         char name[2 * PICKLE_NAME_MAX]; /* "os.system" when state is PICKLE_IMPORTS */
 };
