@@ -31,6 +31,7 @@
 #define UI_LISTED_MAX         500u
 
 /* Other services */
+#define UI_RULES_BYTES_MAX   ((size_t)1 << 20) /* the whole catalogue as JSON */
 #define UI_ANSWER_MAX        ((size_t)16 << 20)
 #define UI_QUICK_USEC        ((uint64_t)10 * 1000000)   /* reads and small acts */
 #define UI_PROBE_USEC        ((uint64_t)2 * 1000000)    /* is somebody there? */

@@ -5,6 +5,7 @@
 #include "ui/conversation_routes.h"
 #include "ui/limits.h"
 #include "ui/pages.h"
+#include "ui/rules.h"
 #include "ui/services.h"
 #include "ui/status.h"
 #include "ui/uploads.h"
@@ -56,6 +57,7 @@ static const struct http_route routes[] = {
         GET("/api/inference", services_on_inference),
         POST("/api/inference/load", services_on_load),
         POST("/api/inference/unload", services_on_unload),
+        GET("/api/rules", rules_on_list),
         GET("/api/status", status_on_get),
 
         GET("/api/conversations", conversations_on_list),
