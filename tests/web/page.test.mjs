@@ -1,5 +1,8 @@
 /* What the page itself must do, against the mock of its API: the cases that a healthy system doesn't offer. */
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { fakeGguf, launch, missing, mockTarget, PASSPHRASE, Visit } from "./harness.mjs";
 
@@ -203,6 +206,63 @@ test("a passing check may have a note, and it is shown with its place", { skip }
   await page.locator(".card.job.promoted").waitFor();
   assert.match(await page.locator(".finding.warning").textContent(), /TEMPLATE-LOOP.*byte 1,284/);
   await page.getByText("Passed, with a note").first().waitFor();
+});
+
+test("a finding says what it means, and what was not tested is listed", { skip }, async () => {
+  await fresh();
+  await page.getByRole("link", { name: "Models" }).click();
+  await page.getByLabel("Model file").setInputFiles({ name: "checkpoint.bin", mimeType: "application/octet-stream", buffer: Buffer.from([0x80, 4, 0x2e]) });
+  const card = page.getByRole("article", { name: "Check of checkpoint.bin" });
+  await card.getByText("Turned away", { exact: true }).waitFor();
+  await card.getByText("Opening such a file runs whatever its maker wrote into it.").waitFor();
+  await card.getByRole("button", { name: "What was checked" }).click();
+  const untested = card.getByRole("region", { name: "What was not tested" });
+  await untested.getByText(/Behaviour: Not tested: an earlier check had already turned the file away/).waitFor();
+});
+
+test("the map of the tensors opens, is moved through by keyboard and says the same as a table", { skip }, async () => {
+  await fresh({ seeded: true });
+  await page.getByRole("link", { name: "Models" }).click();
+  const card = page.getByRole("article", { name: "Model pebble", exact: true });
+  await card.getByRole("button", { name: "Look inside" }).click();
+  const dialog = page.getByRole("dialog", { name: "Inside pebble" });
+  const told = dialog.locator("#tensor-chosen");
+  await told.getByText("blk.17.ffn_down.weight").waitFor();
+  await told.getByText("looks like text or empty space; the same block again and again").waitFor();
+  const map = dialog.getByRole("application");
+  await map.focus();
+  await page.keyboard.press("ArrowRight");
+  await told.getByText("blk.18.ffn_down.weight").waitFor();
+  await page.keyboard.press("ArrowUp");
+  await told.getByText("blk.18.ffn_up.weight").waitFor();
+  await dialog.getByRole("button", { name: "Show as a table" }).click();
+  assert.match(await dialog.getByRole("row").nth(1).innerText(), /blk\.17\.ffn_down\.weight/);
+  await visit.checkAccess("the map of the tensors");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+});
+
+test("documents of a check can be saved", { skip }, async () => {
+  await fresh({ seeded: true });
+  await page.getByRole("link", { name: "Models" }).click();
+  const link = page.getByRole("article", { name: "Model pebble", exact: true }).getByRole("link", { name: "Bill of materials" });
+  const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+  assert.equal(download.suggestedFilename(), "pebble.bom.json");
+});
+
+test("a folder goes up as one model", { skip }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "secai-folder-"));
+  mkdirSync(join(folder, "unet"));
+  writeFileSync(join(folder, "model_index.json"), "{}");
+  writeFileSync(join(folder, "unet", "config.json"), "{\"a\":1}");
+  await fresh();
+  await page.getByRole("link", { name: "Models" }).click();
+  await page.getByLabel("Model folder").setInputFiles(folder);
+  const name = folder.split("/").pop();
+  await page.getByRole("article", { name: `Check of ${name}` }).getByText("Passed", { exact: true }).waitFor();
+  const [job] = [...target.db.jobs.values()];
+  assert.deepEqual(job.members.map((m) => [m.path, m.size]).sort(), [["model_index.json", 2], ["unet/config.json", 7]]);
+  rmSync(folder, { recursive: true });
 });
 
 test("a loaded model is not deleted, and the page says what to do; unloaded, it is", { skip }, async () => {

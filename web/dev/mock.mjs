@@ -45,7 +45,7 @@ export async function startMock(options = {}) {
     job.updated_at = now();
     for (const res of db.listeners) res.write(`event: job\ndata: ${JSON.stringify(shortJob(job))}\n\n`);
   }
-  const shortJob = ({ plan, verdict, ...job }) => job;
+  const shortJob = ({ plan, verdict, members, ...job }) => job;
 
   function newJob(name, size, source, plan) {
     const job = { id: id("j"), name, size, sha256: null, source, state: "waiting", stage: 0, stages: [], bytes_done: 0, tries: 1, reason: null, code: null, created_at: now(), updated_at: now(), duplicate: false, plan };
@@ -59,7 +59,8 @@ export async function startMock(options = {}) {
   }
 
   function settleVerdict(job) {
-    job.verdict = { schema: "secai.verdict/1", stages: job.stages, policy_digest: shaOf("policy"), scanner: "secai mock" };
+    job.verdict = { schema: "secai.verdict/1", stages: job.stages, policy_digest: shaOf("policy"), scanner: "secai mock", ...(job.members ? { members: job.members } : {}) };
+    job.documents = ["tensors", "statement", "bom"];
   }
 
   async function run(job) {
@@ -104,7 +105,7 @@ export async function startMock(options = {}) {
     db.models.set(job.sha256, {
       sha256: job.sha256, name: job.name.replace(/\.(gguf|safetensors)$/, ""), kind: "gguf", size: job.size, architecture: "llama", parameters: 918_656, context_length: 512,
       quantization: /Q4/.test(job.name) ? "Q4_0" : /F16/.test(job.name) ? "F16" : "Q8_0", promoted_at: now(), job: job.id, source: job.source,
-      signature: { status: "none", key: null }, verified_at: null, verify_state: "ok", verify_bytes: 0, loaded: false, ...over,
+      signature: { status: "none", key: null }, verified_at: null, verify_state: "ok", verify_bytes: 0, loaded: false, members: job.members?.length ?? 0, documents: ["tensors", "statement", "bom"], ...over,
     });
   }
 
@@ -161,6 +162,37 @@ export async function startMock(options = {}) {
     res.end();
   }
 
+  /* ---- documents ---- */
+
+  const PARTS = ["attn_norm.weight", "attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight", "ffn_norm.weight", "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"];
+
+  function mockTensor(name, i) {
+    const norm = /norm/.test(name);
+    const shape = norm ? [4096] : [4096, 4096];
+    const mean = norm ? 6.1 + (i % 5) / 10 : 7.58 + (i % 7) / 100;
+    const odd = name === "blk.17.ffn_down.weight";
+
+    return { file: null, name, type: norm ? "F32" : "Q4_K", shape, offset: 4096 + i * 9_437_184, bytes: norm ? 16_384 : 9_437_184, merkle_root: shaOf(name),
+      entropy: odd ? { min: 1.2, mean: 4.9, max: 7.6 } : { min: mean - 0.1, mean, max: mean + 0.1 }, mean: 0.0003, deviation: norm ? 0.4 : 0.021, min: -0.31, max: 0.29, zeros: 0, flags: odd ? ["low_entropy", "repeated"] : [] };
+  }
+
+  function tensorsDocument() {
+    const names = ["token_embd.weight", ...Array.from({ length: 32 }, (_, l) => PARTS.map((p) => `blk.${l}.${p}`)).flat(), "output_norm.weight", "output.weight"];
+    return { schema: "secai.tensors/1", artifact: { sha256: shaOf("x"), size: 1 }, merkle_root: shaOf("root"), tensors: names.map(mockTensor) };
+  }
+
+  const DOCUMENTS = { tensors: tensorsDocument, statement: () => ({ payloadType: "application/vnd.in-toto+json", payload: "", signatures: [] }), bom: () => ({ bomFormat: "CycloneDX", specVersion: "1.6" }) };
+
+  function mockDocument(owner, name) {
+    if (!owner.documents?.includes(name)) throw new Refusal(404, "unknown_document", "There is no such document.");
+    return DOCUMENTS[name]();
+  }
+
+  const RULES = [
+    { id: "FORMAT-PICKLE", stage: 2, severity: "reject", title: "a Python pickle", meaning: "Opening such a file runs whatever its maker wrote into it.", action: "Look for the same model as GGUF or safetensors." },
+    { id: "TEMPLATE-LOOP", stage: 5, severity: "warning", title: "two loops over the messages", meaning: "The template goes over the conversation more than once.", action: "Nothing has to be done." },
+  ];
+
   /* ---- requests ---- */
 
   const cookieOf = (req) => /(?:^|;\s*)secai_session=([0-9a-f]+)/.exec(req.headers.cookie ?? "")?.[1];
@@ -208,14 +240,25 @@ export async function startMock(options = {}) {
   }
 
   async function takeUpload(req, url) {
+    const folder = url.searchParams.get("folder") === "1";
     let head = Buffer.alloc(0);
     let size = 0;
     for await (const part of req) {
-      if (head.length < 16) head = Buffer.concat([head, part]).subarray(0, 16);
+      if (head.length < (folder ? 65536 : 16)) head = Buffer.concat([head, part]).subarray(0, folder ? 65536 : 16);
       size += part.length;
     }
     const name = url.searchParams.get("name") ?? "file";
-    return startJob(newJob(name, size, "upload", planFor(name, head)));
+    return startJob(folder ? folderJob(name, head.toString("utf8")) : newJob(name, size, "upload", planFor(name, head)));
+  }
+
+  /* The list in front of a folder's contents: "secai.folder/1", a line a file, an empty line. */
+  function folderJob(name, text) {
+    const lines = text.slice(0, text.indexOf("\n\n")).split("\n");
+    if (lines.shift() !== "secai.folder/1") throw new Refusal(400, "bad_folder", "The list of the folder's files is not right.");
+    const members = lines.map((line) => ({ path: line.slice(line.indexOf(" ") + 1), size: Number(line.split(" ")[0]), sha256: shaOf(line), kind: "json" }));
+    const job = newJob(name, members.reduce((sum, m) => sum + m.size, 0), "upload", REFUSED.good);
+    job.members = members;
+    return job;
   }
 
   function startJob(job) {
@@ -323,6 +366,9 @@ export async function startMock(options = {}) {
       startJob(job);
       json(res, 202, {});
     }],
+    ["GET", /^\/api\/jobs\/(\w+)\/documents\/(\w+)$/, (req, res, [, key, name]) => json(res, 200, mockDocument(get(db.jobs, key, "job"), name))],
+    ["GET", /^\/api\/models\/(\w+)\/documents\/(\w+)$/, (req, res, [, sha, name]) => json(res, 200, mockDocument(get(db.models, sha, "model"), name))],
+    ["GET", /^\/api\/rules$/, (req, res) => json(res, 200, { rules: RULES })],
     ["PUT", /^\/api\/uploads$/, async (req, res, m, url) => json(res, 201, await takeUpload(req, url))],
     ["POST", /^\/api\/chat$/, async (req, res) => chat(req, res, await readBody(req))],
     ["GET", /^\/api\/inference$/, (req, res) => json(res, 200, inferenceBody())],

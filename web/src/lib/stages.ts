@@ -1,5 +1,5 @@
 /* The seven checks in plain words, and what to do about a finding. Pure. */
-import type { Finding, Job, Stage, StageStatus } from "./types";
+import type { Finding, Job, Rule, Stage, StageStatus } from "./types";
 
 export interface StageText {
   name: string;
@@ -165,9 +165,19 @@ const ADVICE_BY_RULE: Record<string, string> = {
   "BEHAVIOUR-005": "The file may be damaged, or the model was not made for chatting. Look for a version named “instruct” or “chat”.",
 };
 
-export function advice(finding: PlacedFinding, state: Job["state"]): string {
-  if (finding.severity === "reject") return ADVICE_BY_RULE[finding.rule] ?? ADVICE[finding.stage] ?? "Delete the file.";
+/* The programs' catalogue knows best; it may not be there (not loaded yet, or a rule of the owner's own). */
+export function advice(finding: PlacedFinding, state: Job["state"], rule?: Rule): string {
+  if (finding.severity === "reject") return ADVICE_BY_RULE[finding.rule] ?? rule?.action ?? ADVICE[finding.stage] ?? "Delete the file.";
   return finding.severity === "warning" && state === "promoted" ? "Nothing has to be done; know it before you rely on the model." : "";
+}
+
+/* What nobody looked at, in whole sentences: what the verdict lists itself, else the checks that were not made. */
+export function notTested(job: Job): string[] {
+  const told = job.verdict?.not_tested;
+
+  if (isActive(job)) return [];
+  if (told) return told.map(sentence);
+  return stageRows(job).map((r) => ({ row: r, why: untestedReason(r, job) })).filter((e) => e.why !== "").map((e) => `${e.row.text.label}: ${e.why}`);
 }
 
 /* What stands in sight at first: the reasons when there are any, else the notes; never a long list. */

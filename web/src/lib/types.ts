@@ -14,7 +14,17 @@ export interface Finding {
   message: string;
   at?: number | null;
   tensor?: string | null;
-  file?: string | null;
+  file?: string | null; /* of a folder: which of its files */
+}
+
+/* What a rule means: of the programs' own catalogue. */
+export interface Rule {
+  id: string;
+  stage: number;
+  severity: Finding["severity"];
+  title: string;
+  meaning: string;
+  action: string;
 }
 
 export type StageStatus = "pass" | "fail" | "not_applicable" | "not_run";
@@ -46,7 +56,16 @@ export interface Job {
   created_at?: string;
   updated_at?: string;
   duplicate?: boolean;
-  verdict?: { stages?: Stage[]; policy_digest?: string; scanner?: string } | null;
+  documents?: string[];
+  verdict?: Verdict | null;
+}
+
+export interface Verdict {
+  stages?: Stage[];
+  not_tested?: string[];
+  policy_digest?: string;
+  scanner?: string;
+  members?: { path: string; size: number; sha256: string; kind: string }[];
 }
 
 export interface Model {
@@ -66,7 +85,9 @@ export interface Model {
   verify_state?: "ok" | "pending" | "running" | "failed" | null;
   verify_bytes?: number | null;
   loaded?: boolean;
-  verdict?: { stages?: Stage[]; policy_digest?: string; scanner?: string } | null;
+  members?: number;
+  documents?: string[];
+  verdict?: Verdict | null;
 }
 
 export interface Inference {

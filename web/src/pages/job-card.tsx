@@ -1,8 +1,9 @@
 /* One file on its way through the seven checks, and one upload before them. */
 import { useEffect, useState } from "preact/hooks";
-import { ago, bytes, dateTime, duration, milliseconds, rate } from "../lib/format";
-import { advice, findings, inSight, isActive, place, sentence, stageRows, STAGES, statusWord, summary, untestedReason, type PlacedFinding, type StageRow, type StageView } from "../lib/stages";
-import type { Job } from "../lib/types";
+import { ago, bytes, count, dateTime, duration, milliseconds, rate } from "../lib/format";
+import { advice, findings, inSight, isActive, notTested, place, sentence, stageRows, STAGES, statusWord, summary, untestedReason, type PlacedFinding, type StageRow, type StageView } from "../lib/stages";
+import type { Job, Rule } from "../lib/types";
+import { loadRules, rules } from "../state/documents";
 import { apply, cancelUpload, deleteJob, fetchJob, removeUpload, retryJob, retryUpload, type Upload } from "../state/jobs";
 import { chooseModel, startNew } from "../state/chat";
 import { canAnswer, models } from "../state/models";
@@ -11,28 +12,30 @@ import { go } from "../state/router";
 import { useNow } from "../ui/hooks";
 import { Icon, type IconName } from "../ui/icons";
 import { Bar, Button, Chip, Confirm, CopyButton } from "../ui/parts";
+import { Evidence } from "./evidence";
 
 /* ---- upload ---- */
 
 export function UploadCard({ item }: { item: Upload }) {
-  const total = item.file.size;
+  const total = item.parcel.body.size;
+  const name = item.parcel.name;
   const left = item.meter.secondsLeft(item.loaded, total);
   const speed = rate(item.meter.bytesPerSecond);
   const percent = total > 0 ? Math.floor((item.loaded / total) * 100) : 0;
 
   return (
-    <article class={`card job${item.state === "failed" ? " bad" : ""}`} aria-label={`Upload of ${item.file.name}`}>
+    <article class={`card job${item.state === "failed" ? " bad" : ""}`} aria-label={`Upload of ${name}`}>
       <div class="card-head">
         <span class="card-icon"><Icon name="upload" /></span>
         <div class="card-title">
-          <h3>{item.file.name}</h3>
-          <p class="facts">{bytes(total)}</p>
+          <h3>{name}</h3>
+          <p class="facts">{item.parcel.folder ? `folder with ${count(item.files, "file")}, ` : ""}{bytes(total)}</p>
         </div>
         {item.state === "failed" ? <Chip tone="bad">Upload failed</Chip> : item.state === "queued" ? <Chip>Queued</Chip> : <Chip tone="info">{item.state === "finishing" ? "Arriving" : `Uploading ${percent} %`}</Chip>}
       </div>
       {item.state === "failed" ? <p class="card-text" role="alert">{item.error}</p> : (
         <>
-          {item.state === "queued" ? <Bar value={0} max={1} label="Upload, not started" /> : item.state === "finishing" ? <Bar label="Writing to disk" /> : <Bar value={item.loaded} max={total} label={`Upload of ${item.file.name}`} />}
+          {item.state === "queued" ? <Bar value={0} max={1} label="Upload, not started" /> : item.state === "finishing" ? <Bar label="Writing to disk" /> : <Bar value={item.loaded} max={total} label={`Upload of ${name}`} />}
           <p class="facts tight">
             {item.state === "queued" ? "Waits for the upload before it" : item.state === "finishing" ? "Writing to disk…" : [`${bytes(item.loaded)} of ${bytes(total)}`, speed, Number.isFinite(left) ? `${duration(left)} left` : ""].filter(Boolean).join(" · ")}
           </p>
@@ -40,7 +43,7 @@ export function UploadCard({ item }: { item: Upload }) {
       )}
       <div class="card-actions">
         {item.state === "failed" ? <>
-          {item.file.size > 0 ? <Button small icon="refresh" onClick={() => retryUpload(item.key)}>Upload again</Button> : null}
+          {total > 0 && item.files > 0 ? <Button small icon="refresh" onClick={() => retryUpload(item.key)}>Upload again</Button> : null}
           <Button small onClick={() => removeUpload(item.key)}>Dismiss</Button>
         </> : <Button small icon="cross" onClick={() => cancelUpload(item.key)}>Cancel</Button>}
       </div>
@@ -70,7 +73,7 @@ function StageRail({ rows }: { rows: StageRow[] }) {
   return <ol class="rail" aria-label="The seven checks">{rows.map((r) => <StageNode key={r.number} row={r} />)}</ol>;
 }
 
-function FindingItem({ finding, what }: { finding: PlacedFinding; what: string }) {
+function FindingItem({ finding, rule, what }: { finding: PlacedFinding; rule: Rule | undefined; what: string }) {
   const stage = STAGES[finding.stage - 1];
 
   return (
@@ -79,6 +82,7 @@ function FindingItem({ finding, what }: { finding: PlacedFinding; what: string }
       <div>
         <p class="finding-message"><span class="sr-only">{finding.severity === "reject" ? "Reason: " : finding.severity === "warning" ? "Note: " : "Information: "}</span>{sentence(finding.message)}</p>
         <p class="facts"><code class="rule">{finding.rule}</code> {[stage?.label, place(finding)].filter(Boolean).join(", at ")}</p>
+        {rule ? <p class="finding-advice"><strong>What it means:</strong> {rule.meaning}</p> : null}
         {what ? <p class="finding-advice"><strong>What to do:</strong> {what}</p> : null}
       </div>
     </li>
@@ -89,12 +93,17 @@ function Findings({ list, state }: { list: PlacedFinding[]; state: Job["state"] 
   const [all, setAll] = useState(false);
   const shown = all ? list : list.slice(0, inSight(list));
   /* The same advice is given once. */
-  const advices = shown.map((f) => advice(f, state));
+  const known = shown.map((f) => rules.value.get(f.rule));
+  const advices = shown.map((f, i) => advice(f, state, known[i]));
+
+  useEffect(() => {
+    if (list.length > 0) loadRules().catch(() => undefined);
+  }, [list.length > 0]);
 
   if (list.length === 0) return null;
   return (
     <>
-      <ul class="findings" aria-label="Findings">{shown.map((f, i) => <FindingItem key={`${f.rule}${i}`} finding={f} what={advices.indexOf(advices[i] ?? "") === i ? advices[i] ?? "" : ""} />)}</ul>
+      <ul class="findings" aria-label="Findings">{shown.map((f, i) => <FindingItem key={`${f.rule}${i}`} finding={f} rule={known.indexOf(known[i]) === i ? known[i] : undefined} what={advices.indexOf(advices[i] ?? "") === i ? advices[i] ?? "" : ""} />)}</ul>
       {list.length > shown.length ? <Button small look="quiet" class="more" onClick={() => setAll(true)}>Show {list.length - shown.length} more {list.length - shown.length === 1 ? "finding" : "findings"}</Button> : null}
     </>
   );
@@ -117,6 +126,19 @@ function StageTable({ job, rows }: { job: Job; rows: StageRow[] }) {
         );
       })}
     </ol>
+  );
+}
+
+/* Silence would promise more than was done. */
+function NotTested({ job }: { job: Job }) {
+  const list = notTested(job);
+
+  if (list.length === 0) return null;
+  return (
+    <section class="not-tested" aria-label="What was not tested">
+      <h4>What was not tested</h4>
+      <ul>{list.map((text) => <li key={text}>{text}</li>)}</ul>
+    </section>
   );
 }
 
@@ -196,7 +218,7 @@ export function JobCard({ job, open }: { job: Job; open?: boolean }) {
   return (
     <article class={`card job ${job.state}`} aria-label={`Check of ${job.name}`}>
       <div class="card-head">
-        <span class="card-icon"><Icon name={job.source === "demo" ? "spark" : "file"} /></span>
+        <span class="card-icon"><Icon name={job.source === "demo" ? "spark" : job.verdict?.members?.length ? "list" : "file"} /></span>
         <div class="card-title">
           <h3>{job.name}</h3>
           <p class="facts" title={dateTime(job.updated_at)}>{[bytes(job.size), SOURCE[job.source], active ? "" : ago(job.updated_at, now)].filter(Boolean).join(" · ")}</p>
@@ -209,6 +231,8 @@ export function JobCard({ job, open }: { job: Job; open?: boolean }) {
       {showRail ? <Findings list={important} state={job.state} /> : null}
       {job.state === "parked" && important.length === 0 ? <p class="card-text">Nothing bad was found, but what can’t be checked to the end can’t be used. “Check again” starts over{job.tries ? ` (tried ${job.tries === 1 ? "once" : `${job.tries} times`})` : ""}.</p> : null}
       {details ? <StageTable job={job} rows={rows} /> : null}
+      {details ? <NotTested job={job} /> : null}
+      {details && !active ? <Evidence owner={{ kind: "jobs", id: job.id }} name={job.name} documents={job.documents ?? []} /> : null}
       {details && job.sha256 ? <p class="facts hash">SHA-256 <code class="inline wrap">{job.sha256}</code> <CopyButton text={() => job.sha256 ?? ""} label="Copy SHA-256" bare /></p> : null}
       <div class="card-foot">
         <button type="button" class="disclose" aria-expanded={details} onClick={() => setDetails(!details)}>

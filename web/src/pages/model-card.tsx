@@ -9,6 +9,7 @@ import { notify, report } from "../state/notices";
 import { go } from "../state/router";
 import { Icon } from "../ui/icons";
 import { Bar, Button, Chip, Confirm, CopyButton, IconButton } from "../ui/parts";
+import { Evidence } from "./evidence";
 
 function Signature({ model }: { model: Model }) {
   const status = model.signature?.status ?? "none";
@@ -36,7 +37,7 @@ export function ModelCard({ model }: { model: Model }) {
   const usable = canAnswer(model) && model.verify_state !== "failed";
   const loading = inference.value?.state === "loading" && inference.value.model === model.sha256;
   const verifying = model.verify_state === "pending" || model.verify_state === "running";
-  const facts = [model.architecture, parameters(model.parameters), model.quantization, bytes(model.size), model.context_length ? `context ${model.context_length.toLocaleString("en")}` : ""].filter(Boolean);
+  const facts = [model.architecture, parameters(model.parameters), model.quantization, bytes(model.size), model.members ? `${model.members.toLocaleString("en")} files` : "", model.context_length ? `context ${model.context_length.toLocaleString("en")}` : ""].filter(Boolean);
 
   const run = (name: string, act: () => Promise<void>) => {
     setBusy(name);
@@ -80,6 +81,7 @@ export function ModelCard({ model }: { model: Model }) {
       ) : null}
       {model.verify_state === "failed" ? <p class="card-text bad">The file no longer has the fingerprint it had when it was checked. It can’t be loaded. Delete it and import it again; then look into why the disk changed it.</p> : null}
       {canAnswer(model) ? null : <p class="card-text facts">This kind of file ({model.kind}) is kept and verified here, but only GGUF models can answer.</p>}
+      <Evidence owner={{ kind: "models", id: model.sha256 }} name={model.name} documents={model.documents ?? []} />
       <div class="card-foot">
         <span class="hash facts">SHA-256 <code class="inline" title={model.sha256}>{shortHash(model.sha256)}</code> <CopyButton text={() => model.sha256} label="Copy SHA-256" bare /></span>
         <div class="card-actions">

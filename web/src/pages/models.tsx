@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { explain } from "../lib/errors";
+import { fromDrop, fromInput, gatherParts } from "../lib/folder";
 import { bytes } from "../lib/format";
-import { addFiles, groups, importDemo, incoming, jobsKnown, live, refreshJobs, uploads } from "../state/jobs";
+import { addDropped, groups, importDemo, incoming, jobsKnown, live, refreshJobs, uploads } from "../state/jobs";
 import { models, refreshInference, refreshModels } from "../state/models";
 import { report } from "../state/notices";
 import { usePoll } from "../ui/hooks";
@@ -38,7 +39,7 @@ function useDrop(): boolean {
       e.preventDefault();
       depth.current = 0;
       setOver(false);
-      addFiles([...(e.dataTransfer?.files ?? [])]);
+      if (e.dataTransfer) fromDrop(e.dataTransfer).then(addDropped).catch(report);
     };
     addEventListener("dragenter", enter);
     addEventListener("dragleave", leave);
@@ -57,29 +58,39 @@ function useDrop(): boolean {
 function AddModel() {
   const over = useDrop();
   const input = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
   const demo = () => {
     setBusy(true);
     importDemo().catch(report).finally(() => setBusy(false));
   };
   const chosen = () => {
-    addFiles([...(input.current?.files ?? [])]);
+    addDropped(gatherParts([...(input.current?.files ?? [])]));
     if (input.current) input.current.value = "";
   };
+  const chosenFolder = () => {
+    addDropped({ files: [], folders: fromInput([...(folder.current?.files ?? [])]) });
+    if (folder.current) folder.current.value = "";
+  };
+
+  /* Not an attribute that Preact's types know. */
+  useEffect(() => folder.current?.setAttribute("webkitdirectory", ""), []);
   return (
     <section class={`drop${over ? " over" : ""}`} aria-label="Add a model">
       <span class="drop-mark"><Icon name="upload" size={28} /></span>
       <div class="drop-text">
-        <h2>{over ? "Drop it here" : "Drop a model file here"}</h2>
-        <p>GGUF or Safetensors, any size. It is checked first and never opened before it has passed.</p>
+        <h2>{over ? "Drop it here" : "Drop a model here"}</h2>
+        <p>A GGUF or Safetensors file, or a whole folder: a model in several parts, an image model. It is checked first and never opened before it has passed.</p>
       </div>
       <div class="drop-actions">
         <Button look="primary" icon="file" onClick={() => input.current?.click()}>Choose a file…</Button>
+        <Button icon="list" onClick={() => folder.current?.click()}>Choose a folder…</Button>
         <Button icon="spark" busy={busy} onClick={demo}>Try the included demo model</Button>
         <input ref={input} class="file-input" type="file" multiple tabIndex={-1} aria-label="Model file" onChange={chosen} />
+        <input ref={folder} class="file-input" type="file" multiple tabIndex={-1} aria-label="Model folder" onChange={chosenFolder} />
       </div>
       {incoming.value ? (
-        <p class="drop-inbox">Or copy files into <code class="inline">{incoming.value}</code> <CopyButton text={() => incoming.value} label="Copy the folder’s path" bare /></p>
+        <p class="drop-inbox">Or copy files or folders into <code class="inline">{incoming.value}</code> <CopyButton text={() => incoming.value} label="Copy the folder’s path" bare /></p>
       ) : null}
     </section>
   );
@@ -133,7 +144,7 @@ export function ModelsPage() {
             <div class="section-head"><h2 id="checks">Checks</h2></div>
             <ul class="cards">
               {uploads.value.map((u) => <li key={`u${u.key}`}><UploadCard item={u} /></li>)}
-              {g.current.filter((j) => !(j.state === "receiving" && uploads.value.some((u) => u.file.name === j.name))).map((j) => <li key={j.id}><JobCard job={j} open /></li>)}
+              {g.current.filter((j) => !(j.state === "receiving" && uploads.value.some((u) => u.parcel.name === j.name))).map((j) => <li key={j.id}><JobCard job={j} open /></li>)}
             </ul>
           </section>
         ) : null}

@@ -6,7 +6,8 @@ import { Meter } from "../lib/format";
 import { finishedBy, groupJobs, NO_JOBS, reduceJobs, type JobAction } from "../lib/jobs";
 import { isActive } from "../lib/stages";
 import type { Job } from "../lib/types";
-import { upload, type UploadHandle } from "../lib/upload";
+import type { Dropped } from "../lib/folder";
+import { fileParcel, folderParcel, upload, type Parcel, type UploadHandle } from "../lib/upload";
 import { refreshModels } from "./models";
 import { notify, report } from "./notices";
 import { go, page } from "./router";
@@ -159,7 +160,8 @@ export function forgetJobs(): void {
 
 export interface Upload {
   key: number;
-  file: File;
+  parcel: Parcel;
+  files: number; /* 1, or how many a folder has */
   loaded: number;
   meter: Meter;
   state: "queued" | "sending" | "finishing" | "failed";
@@ -184,21 +186,25 @@ export function removeUpload(key: number): void {
   uploads.value = uploads.value.filter((u) => u.key !== key);
 }
 
-export function addFiles(files: Iterable<File>): void {
-  for (const file of files) {
-    const empty = file.size === 0;
-    uploads.value = [...uploads.value, {
-      key: nextKey++, file, loaded: 0, meter: new Meter(), handle: null,
-      state: empty ? "failed" : "queued", error: empty ? "This file is empty. Choose another one." : "",
-    }];
-  }
+function addParcel(parcel: Parcel, files: number, error: string): void {
+  uploads.value = [...uploads.value, {
+    key: nextKey++, parcel, files, loaded: 0, meter: new Meter(), handle: null,
+    state: error ? "failed" : "queued", error,
+  }];
+}
+
+export function addDropped(dropped: Dropped): void {
+  for (const folder of dropped.folders)
+    addParcel(folderParcel(folder.name, folder.files), folder.files.length, folder.files.length === 0 ? "This folder is empty. Choose another one." : "");
+  for (const file of dropped.files)
+    addParcel(fileParcel(file), 1, file.size === 0 ? "This file is empty. Choose another one." : "");
   void sendNext();
 }
 
 async function sendOne(item: Upload): Promise<void> {
-  const handle = upload(item.file, (loaded) => {
+  const handle = upload(item.parcel, (loaded) => {
     item.meter.add(loaded, performance.now());
-    change(item.key, { loaded, state: loaded >= item.file.size ? "finishing" : "sending" });
+    change(item.key, { loaded, state: loaded >= item.parcel.body.size ? "finishing" : "sending" });
   });
 
   change(item.key, { state: "sending", handle });
@@ -222,7 +228,8 @@ export function retryUpload(key: number): void {
   const item = uploads.value.find((u) => u.key === key);
   if (!item) return;
   removeUpload(key);
-  addFiles([item.file]);
+  addParcel(item.parcel, item.files, "");
+  void sendNext();
 }
 
 export function cancelUpload(key: number): void {

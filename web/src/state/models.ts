@@ -10,7 +10,7 @@ export const inference = signal<Inference | null>(null);
 
 /* Only GGUF files can answer; others are kept and verified. */
 export function canAnswer(model: Model): boolean {
-  return !model.kind || model.kind === "gguf";
+  return !model.kind || model.kind === "gguf" || model.kind === "gguf-set";
 }
 
 export const usableModels = computed(() => (models.value ?? []).filter(canAnswer));
