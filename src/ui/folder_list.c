@@ -23,7 +23,7 @@ static size_t count_lines(struct view text) {
 static int read_line(struct view line, struct folder_file *ret) {
         size_t space = view_find_char(line, ' ');
 
-        if (space == SIZE_MAX || view_to_u64(view_sub(line, 0, space), &ret->size) < 0)
+        if (space == SIZE_MAX || u64_parse(view_sub(line, 0, space), SET_BYTES_MAX, &ret->size) < 0)
                 return -EBADMSG;
         ret->path = view_sub(line, space + 1, SIZE_MAX);
         return set_path_is_valid(ret->path) ? 0 : -EBADMSG;
@@ -50,7 +50,7 @@ static int read_list(struct folder_list *l) {
 
                 if (r < 0)
                         return r;
-                if (!num_add_u64(l->size, l->files[l->n].size, &l->size) || l->size > SET_BYTES_MAX)
+                if (u64_add(l->size, l->files[l->n].size, &l->size) < 0 || l->size > SET_BYTES_MAX)
                         return -E2BIG;
                 text = view_sub(text, end + 1, SIZE_MAX);
         }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "core/fd_channel.h"
+#include "ui/folder_list.h"
 #include "ui/limits.h"
 #include "ui/proxy.h"
 
@@ -18,6 +19,10 @@ struct upload {
         struct app *app;
         int channel, file;
         uint64_t size, written;
+        bool is_folder;
+        struct folder_list list; /* of a folder: what comes, … */
+        size_t next;             /* … the file after the one that is written, … */
+        uint64_t left;           /* … and what that one still lacks */
         char job[JOB_MAX];
         size_t n_job;
 };
@@ -29,6 +34,7 @@ static void upload_free(void *p) {
                 return;
         (void)close_fd(u->file);
         (void)close_fd(u->channel);
+        folder_list_done(&u->list);
         atomic_fetch_sub(&u->app->uploads, 1);
         free(u);
 }
@@ -48,7 +54,7 @@ static int new_upload(struct app *app, struct http_request *q, struct upload **r
                 atomic_fetch_sub(&app->uploads, 1);
                 return -ENOMEM;
         }
-        *u = (struct upload){.app = app, .channel = -EBADF, .file = -EBADF};
+        *u = (struct upload){.app = app, .channel = -EBADF, .file = -EBADF, .list = FOLDER_LIST_INIT};
         *ret = u;
         return 0;
 }
@@ -194,10 +200,116 @@ static int upload_begin(struct app *app, struct http_request *q) {
                 return r;
         http_set_context(q, u, upload_free);
         u->size = http_body_announced(q);
+        u->is_folder = view_eq_str(http_query(q, "folder"), "1");
+        if (u->is_folder)
+                return 0; /* what it holds must come first */
         r = upload_message(http_query(q, "name"), u->size, &message);
         if (r == 0)
                 r = open_channel(u, q, buf_view(&message), -EBADF, &u->file);
         return r < 0 ? r : u->file < 0 ? fail_channel(q, -EPROTO) : 0;
+}
+
+/* --- a folder: its list, then its files --- */
+
+static int folder_message(const struct upload *u, struct view name, struct buf *out) {
+        struct json_writer w = JSON_WRITER(out);
+
+        json_object_begin(&w);
+        json_member_string(&w, "op", "upload_set");
+        json_member_view(&w, "name", name);
+        json_member_u64(&w, "files", u->list.n);
+        json_member_u64(&w, "size", u->list.size);
+        json_object_end(&w);
+        return json_write_end(&w);
+}
+
+static int file_message(const struct folder_file *f, struct buf *out) {
+        struct json_writer w = JSON_WRITER(out);
+
+        json_object_begin(&w);
+        json_member_string(&w, "op", "file");
+        json_member_view(&w, "path", f->path);
+        json_member_u64(&w, "size", f->size);
+        json_object_end(&w);
+        return json_write_end(&w);
+}
+
+static int reply_bad_folder(struct http_request *q, int error) {
+        int r;
+
+        if (error == -ENOMEM)
+                return error;
+        r = http_reply_error(
+                q, error == -EBADMSG ? 400 : 413, error == -EBADMSG ? "bad_folder" : "too_large", NULL,
+                error == -EBADMSG
+                        ? "The list of the folder's files is not right: a name that can't be, or sizes "
+                          "that don't add up to what was sent."
+                        : "The folder has more files than one model may have.");
+        return r < 0 ? r : -EBADMSG;
+}
+
+/* Takes the list off the front of the body; once it is there, the quarantine is told of it. */
+static int take_list(struct upload *u, struct http_request *q, struct view *piece) {
+        _cleanup_(buf_donep) struct buf message = BUF_INIT(4096);
+        int r = folder_list_feed(&u->list, piece);
+
+        if (r == 1 && u->list.text.n + u->list.size != u->size)
+                r = -EBADMSG;
+        if (r < 0)
+                return reply_bad_folder(q, r);
+        if (r == 0)
+                return 0;
+        r = folder_message(u, http_query(q, "name"), &message);
+        return r < 0 ? r : open_channel(u, q, buf_view(&message), -EBADF, NULL);
+}
+
+/* Opens the files that come next, until one wants bytes: empty ones are done as soon as they are there. */
+static int next_file(struct upload *u, struct http_request *q) {
+        while (u->left == 0 && u->next < u->list.n) {
+                _cleanup_(json_document_freep) struct json_document *answer = NULL;
+                _cleanup_(buf_donep) struct buf message = BUF_INIT(4096);
+                const struct folder_file *f = &u->list.files[u->next++];
+                int r = file_message(f, &message);
+
+                u->file = close_fd(u->file);
+                if (r == 0)
+                        r = exchange(u->channel, buf_view(&message), -EBADF, UI_CHANNEL_USEC, &answer,
+                                     &u->file);
+                if (r < 0)
+                        return fail_channel(q, r);
+                r = check_answer(q, json_root(answer));
+                if (r < 0)
+                        return r;
+                if (u->file < 0)
+                        return fail_channel(q, -EPROTO);
+                u->left = f->size;
+        }
+        return 0;
+}
+
+static int take_folder(struct upload *u, struct http_request *q, struct view piece) {
+        int r = 0;
+
+        if (!u->list.complete) {
+                r = take_list(u, q, &piece);
+                if (r < 0 || !u->list.complete)
+                        return r;
+                u->written = u->list.text.n;
+        }
+        r = next_file(u, q);
+        while (r >= 0 && piece.n > 0 && u->left > 0) {
+                size_t n = (size_t)MIN_OF((uint64_t)piece.n, u->left);
+
+                r = write_all(u->file, piece.p, n);
+                piece = view_sub(piece, n, SIZE_MAX);
+                u->left -= n;
+                u->written += n;
+                if (r >= 0)
+                        r = next_file(u, q);
+        }
+        return r < 0         ? r
+               : piece.n > 0 ? -EPROTO
+                             : 0; /* bytes that no file wants can't be: the sizes add up */
 }
 
 int uploads_sink(struct http_request *q, struct view piece, void *userdata) {
@@ -210,10 +322,10 @@ int uploads_sink(struct http_request *q, struct view piece, void *userdata) {
                         return r;
                 u = http_context(q);
         }
-        r = write_all(u->file, piece.p, piece.n);
+        r = u->is_folder ? take_folder(u, q, piece) : write_all(u->file, piece.p, piece.n);
         if (r < 0) /* nothing more is wanted: let quarantine drop it now */
                 http_set_context(q, NULL, NULL);
-        else
+        else if (!u->is_folder)
                 u->written += piece.n;
         return r;
 }
@@ -256,6 +368,8 @@ static int record(struct app *app, struct http_request *q, const char *event, co
         json_object_begin(&w);
         json_member_view(&w, "name", name);
         json_member_u64(&w, "size", u->size);
+        if (u->is_folder)
+                json_member_u64(&w, "files", u->list.n);
         json_object_end(&w);
         r = json_write_end(&w);
         return r < 0 ? r
@@ -270,6 +384,8 @@ int uploads_on_done(struct http_request *q, void *userdata) {
                 r = check_upload(q);
                 return r < 0 ? r : -EPROTO;
         }
+        if (u->is_folder && !u->list.complete)
+                return reply_bad_folder(q, -EBADMSG);
         if (u->written != u->size)
                 return -EPROTO;
         r = record(u->app, q, "upload", u, http_query(q, "name"));

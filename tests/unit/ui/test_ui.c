@@ -178,21 +178,14 @@ static void nothing_is_open_without_a_session(void **state) {
         static const struct {
                 const char *method, *target;
         } routes[] = {
-                {"GET", "/api/models"},
-                {"GET", "/api/jobs"},
-                {"GET", "/api/jobs/events"},
-                {"GET", "/api/status"},
-                {"GET", "/api/conversations"},
-                {"POST", "/api/conversations"},
-                {"PUT", "/api/uploads?name=a"},
-                {"POST", "/api/jobs/demo"},
-                {"POST", "/api/chat"},
-                {"POST", "/api/logout"},
-                {"POST", "/api/passphrase"},
-                {"DELETE", "/api/models/a"},
-                {"POST", "/api/models/a/verify"},
-                {"GET", "/api/inference"},
-                {"POST", "/api/inference/load"},
+                {"GET", "/api/models"},         {"GET", "/api/jobs"},
+                {"GET", "/api/jobs/events"},    {"GET", "/api/status"},
+                {"GET", "/api/rules"},          {"GET", "/api/conversations"},
+                {"POST", "/api/conversations"}, {"PUT", "/api/uploads?name=a"},
+                {"POST", "/api/jobs/demo"},     {"POST", "/api/chat"},
+                {"POST", "/api/logout"},        {"POST", "/api/passphrase"},
+                {"DELETE", "/api/models/a"},    {"POST", "/api/models/a/verify"},
+                {"GET", "/api/inference"},      {"POST", "/api/inference/load"},
         };
         struct browser o = owner(), b = visitor();
 

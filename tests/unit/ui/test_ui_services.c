@@ -166,7 +166,8 @@ static struct {
         const char *refuse; /* answer to upload and import instead of ok */
         struct buf content; /* what had arrived when the channel ended */
         bool hello, upload, import, committed, ended;
-        uint64_t size;
+        uint64_t size, files;
+        struct buf pieces;       /* of a folder: "[path]content" one after the other */
         unsigned commit_seconds; /* how long commit takes there */
 } channel;
 
@@ -182,6 +183,14 @@ static void keep_content(int fd) {
         channel.content = TAKE_BUF(all);
 }
 
+static void keep_piece(int fd) {
+        _cleanup_(buf_donep) struct buf all = BUF_INIT((size_t)1 << 20);
+
+        if (fd < 0 || lseek(fd, 0, SEEK_SET) < 0 || buf_read_file(&all, fd) < 0)
+                return;
+        assert_int_equal(buf_append_view(&channel.pieces, buf_view(&all)), 0);
+}
+
 static void take_message(int sock, const struct json *m, int passed, int *file) {
         struct view op = json_get_view(m, "op", VIEW_NULL);
 
@@ -195,6 +204,18 @@ static void take_message(int sock, const struct json *m, int passed, int *file) 
                 *file = channel.give ? open(channel.give, O_WRONLY | O_CLOEXEC)
                                      : memfd_create("upload", MFD_CLOEXEC);
                 answer(sock, "{\"ok\":true,\"job\":\"j-1\"}", *file);
+        } else if (view_eq_str(op, "upload_set")) {
+                channel.upload = json_get_u64(m, "size", &channel.size) == 0 &&
+                                 json_get_u64(m, "files", &channel.files) == 0;
+                answer(sock, "{\"ok\":true,\"job\":\"j-1\"}", -EBADF);
+        } else if (view_eq_str(op, "file")) {
+                struct view path = json_get_view(m, "path", VIEW_NULL);
+
+                keep_piece(*file);
+                assert_int_equal(buf_printf(&channel.pieces, "[%.*s]", VIEW_ARG(path)), 0);
+                close_fd(*file);
+                *file = memfd_create("member", MFD_CLOEXEC);
+                answer(sock, "{\"ok\":true}", *file);
         } else if (view_eq_str(op, "import")) {
                 channel.import = view_eq_str(json_get_view(m, "source", VIEW_NULL), "demo");
                 *file = fcntl(passed, F_DUPFD_CLOEXEC, 0);
@@ -465,6 +486,68 @@ static void an_upload_arrives_byte_for_byte_and_is_committed(void **state) {
         buf_done(&channel.content);
 }
 
+static unsigned upload_text(struct browser *b, const char *target, const char *text, size_t step) {
+        _cleanup_(closep) int fd = browser_open(b, "PUT", target, strlen(text));
+        char answer_text[64] = {0};
+
+        for (size_t at = 0, n = strlen(text); at < n; at += step) {
+                send_all(fd, text + at, MIN_OF(step, n - at));
+                if (step < n)
+                        usleep(2000); /* so that the pieces come apart */
+        }
+        if (recv(fd, answer_text, sizeof(answer_text) - 1, 0) < 12)
+                return 0;
+        return (unsigned)strtoul(answer_text + 9, NULL, 10);
+}
+
+#define FOLDER  "/api/uploads?name=sd&folder=1"
+#define LISTING "secai.folder/1\n2 a.json\n0 empty.txt\n5 unet/b c.txt\n0 z\n\n"
+
+static void assert_folder_arrives(size_t step) {
+        struct browser b = owner();
+
+        play_channel(NULL, NULL);
+        channel.pieces = BUF_INIT(1 << 20);
+        assert_int_equal(upload_text(&b, FOLDER, LISTING "{}hello", step), 201);
+        join_channel();
+        assert_true(channel.upload && channel.committed);
+        assert_int_equal(channel.files, 4);
+        assert_int_equal(channel.size, 7);
+        assert_string_equal(buf_str(&channel.pieces), "[a.json]{}[empty.txt][unet/b c.txt]hello[z]");
+        buf_done(&channel.pieces);
+        buf_done(&channel.content);
+}
+
+static void a_folder_arrives_file_by_file(void **state) {
+        assert_folder_arrives(1000);
+}
+
+static void a_folder_arrives_in_single_bytes(void **state) {
+        assert_folder_arrives(1);
+}
+
+static void a_folder_whose_list_is_not_right_is_refused_before_quarantine_hears_of_it(void **state) {
+        static const struct {
+                const char *body;
+                unsigned status;
+        } cases[] = {
+                {"secai.folder/2\n1 a\n\nx", 400},
+                {"secai.folder/1\n\n", 400},
+                {"secai.folder/1\n1 ../a\n\nx", 400},
+                {"secai.folder/1\n1 /a\n\nx", 400},
+                {"secai.folder/1\n1 a\n\nxx", 400},
+                {"secai.folder/1\n3 a\n\nxx", 400},
+                {"secai.folder/1\n-1 a\n\n", 400},
+                {"secai.folder/1\na\n\n", 400},
+                {"secai.folder/1\n1 a", 400},
+                {"secai.folder/1\n9223372036854775807 a\n9223372036854775807 b\n\n", 413},
+        };
+        struct browser b = owner();
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+                assert_int_equal(upload_text(&b, FOLDER, cases[i].body, 1000), cases[i].status);
+}
+
 /* Quarantine brings the last bytes to the disk, or copies them all, before it says yes. */
 static void a_commit_that_takes_long_is_waited_for(void **state) {
         struct browser b = owner();
@@ -589,6 +672,9 @@ int main(void) {
                 TEST(stopping_a_chat_stops_the_work_behind_it),
                 TEST(events_end_with_the_session),
                 TEST(an_upload_arrives_byte_for_byte_and_is_committed),
+                TEST(a_folder_arrives_file_by_file),
+                TEST(a_folder_arrives_in_single_bytes),
+                TEST(a_folder_whose_list_is_not_right_is_refused_before_quarantine_hears_of_it),
                 TEST(a_commit_that_takes_long_is_waited_for),
                 TEST(an_aborted_upload_is_not_committed),
                 TEST(a_full_disk_is_said_and_nothing_is_committed),
