@@ -32,6 +32,7 @@ static const struct {
 } exact_keys[] = {
         {VIEW_INIT("general.architecture"), ROLE_ARCHITECTURE},
         {VIEW_INIT("general.name"), ROLE_NAME},
+        {VIEW_INIT("general.license"), ROLE_LICENSE},
         {VIEW_INIT("general.alignment"), ROLE_ALIGNMENT},
         {VIEW_INIT("tokenizer.ggml.tokens"), ROLE_TOKENS},
         {VIEW_INIT("tokenizer.ggml.scores"), ROLE_SCORES},
@@ -119,6 +120,7 @@ static bool role_accepts(enum gguf_role role, uint32_t type, uint32_t element_ty
         case ROLE_SPLIT_NUMBER:
                 return type == GGUF_U16;
         case ROLE_CONTEXT:
+        case ROLE_LICENSE:
         case ROLE_OTHER:
                 break;
         }
@@ -146,6 +148,8 @@ static enum model_rule role_rule(enum gguf_role role) {
 }
 
 bool gguf_metadata_type(struct gguf_metadata *m, uint32_t type, uint32_t element_type, uint64_t at) {
+        if (m->role == ROLE_LICENSE && type != GGUF_STRING)
+                m->role = ROLE_OTHER; /* nobody reads it to run the model */
         if (role_accepts(m->role, type, element_type))
                 return true;
         report_put(m->report, role_rule(m->role), at, VIEW_NULL,
@@ -309,6 +313,7 @@ static size_t kept_limit(const struct gguf_metadata *m) {
                 return m->text.bad ? 0 : TEMPLATE_MAX;
         case ROLE_ARCHITECTURE:
         case ROLE_NAME:
+        case ROLE_LICENSE:
                 return MODEL_NAME_MAX;
         default:
                 return 0;
@@ -383,6 +388,9 @@ void gguf_metadata_text_end(struct gguf_metadata *m) {
                 break;
         case ROLE_NAME:
                 report_escape(m->summary->name, sizeof m->summary->name, buf_view(&m->kept));
+                break;
+        case ROLE_LICENSE:
+                report_escape(m->summary->license, sizeof m->summary->license, buf_view(&m->kept));
                 break;
         case ROLE_TOKENS:
                 if (is_byte_token(t))

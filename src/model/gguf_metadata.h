@@ -33,6 +33,7 @@ enum gguf_role {
         ROLE_OTHER,
         ROLE_ARCHITECTURE,
         ROLE_NAME,
+        ROLE_LICENSE,
         ROLE_ALIGNMENT,
         ROLE_CONTEXT,
         ROLE_TEMPLATE,

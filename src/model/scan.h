@@ -42,6 +42,7 @@ const char *model_kind_title(enum model_kind k); /* "Python pickle", for people 
 
 #define MODEL_ARCHITECTURE_MAX 64
 #define MODEL_NAME_MAX         128
+#define MODEL_LICENSE_MAX      64
 
 /* What the readers learnt; hostile in content, bounded in form (escaped text, NUL-terminated). */
 struct model_summary {
@@ -55,6 +56,7 @@ struct model_summary {
         bool has_chat_template;
         char architecture[MODEL_ARCHITECTURE_MAX]; /* "llama" or "" */
         char name[MODEL_NAME_MAX];                 /* general.name or "" */
+        char license[MODEL_LICENSE_MAX];           /* general.license or "" */
         char quantization[16];                     /* most frequent block type by bytes, "Q4_K" */
 };
 

@@ -1,6 +1,7 @@
 #include "quarantine/job_documents.h"
 
 #include "base/file.h"
+#include "quarantine/documents.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -173,6 +174,16 @@ int document_remove(int folder, enum document d) {
         return remove_path(folder, d, false);
 }
 
+void job_documents_look(int folder, bool ret[DOCUMENT_MAX]) {
+        for (int d = 0; d < DOCUMENT_MAX; d++) {
+                char path[PATH_SIZE];
+                struct stat st;
+
+                path_of((enum document)d, false, path);
+                ret[d] = fstatat(folder, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+        }
+}
+
 int job_documents_list(int folder, struct job_documents *ret) {
         struct job_documents list = {0};
 
@@ -201,4 +212,25 @@ int job_documents_remove(int folder) {
                         r = remove_path(folder, (enum document)d, true);
         }
         return r;
+}
+
+static int make_bom(int folder, const struct verdict *v, const struct set_listing *members) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(DOCUMENT_BYTES_MAX);
+        struct sha256 digest;
+        int r = document_bom(v, members, &text);
+
+        return r < 0 ? r : document_write(folder, DOCUMENT_BOM, buf_view(&text), &digest);
+}
+
+int job_documents_make(int folder, const struct verdict *v, const struct set_listing *members,
+                       const struct signing_key *key) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(DOCUMENT_BYTES_MAX);
+        struct sha256 digest;
+        int r = document_statement(v, members, key, &text);
+
+        if (r >= 0)
+                r = document_write(folder, DOCUMENT_STATEMENT, buf_view(&text), &digest);
+        if (r < 0)
+                return r;
+        return verdict_is_pass(v) ? make_bom(folder, v, members) : document_remove(folder, DOCUMENT_BOM);
 }

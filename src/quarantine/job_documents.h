@@ -6,7 +6,8 @@
  * descriptor (job_documents_folder); one writer a document at a time. */
 #pragma once
 
-#include "core/digest.h"
+#include "core/keys.h"
+#include "core/set_listing.h"
 #include "quarantine/claim.h"
 
 /* The names are part of interfaces; append only. */
@@ -41,6 +42,9 @@ SAI_NODISCARD int document_open(int folder, enum document d, int *ret_fd, uint64
 /* Missing is fine. */
 SAI_NODISCARD int document_remove(int folder, enum document d);
 
+/* Which are there. */
+void job_documents_look(int folder, bool ret[DOCUMENT_MAX]);
+
 struct job_documents {
         struct {
                 bool exists;
@@ -52,3 +56,6 @@ struct job_documents {
 SAI_NODISCARD int job_documents_list(int folder, struct job_documents *ret);
 /* The documents and what a cut-off writer has left. */
 SAI_NODISCARD int job_documents_remove(int folder);
+/* Writes the statement of the verdict and, for what passed, the bill of materials. `members`: as for documents.h. */
+SAI_NODISCARD int job_documents_make(int folder, const struct verdict *v, const struct set_listing *members,
+                                     const struct signing_key *key);

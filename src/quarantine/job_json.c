@@ -1,6 +1,7 @@
 #include "quarantine/job_json.h"
 
 #include "base/clock.h"
+#include "quarantine/job_documents.h"
 
 static void write_time(struct json_writer *w, const char *key, uint64_t usec) {
         char text[CLOCK_TEXT_SIZE];
@@ -54,6 +55,20 @@ static void write_progress(const struct quarantine *q, const struct job *j, stru
         json_member_u64(w, "bytes_done", p.bytes);
 }
 
+static void write_documents(const struct quarantine *q, const struct job *j, struct json_writer *w) {
+        _cleanup_(closep) int folder = job_documents_folder(&q->claims, j->id);
+        bool exists[DOCUMENT_MAX] = {false};
+
+        if (folder >= 0)
+                job_documents_look(folder, exists);
+        json_key(w, "documents");
+        json_array_begin(w);
+        for (int d = 0; d < DOCUMENT_MAX; d++)
+                if (exists[d])
+                        json_put_string(w, document_name((enum document)d));
+        json_array_end(w);
+}
+
 int job_json_write(const struct quarantine *q, const struct job *j, bool whole, struct json_writer *w) {
         _cleanup_(verdict_donep) struct verdict v = {0};
         int r;
@@ -82,6 +97,7 @@ int job_json_write(const struct quarantine *q, const struct job *j, bool whole, 
         write_time(w, "created_at", j->created_usec);
         write_time(w, "updated_at", j->updated_usec);
         json_member_bool(w, "duplicate", j->duplicate);
+        write_documents(q, j, w);
         json_object_end(w);
         return r;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "quarantine/evidence.h"
+#include "quarantine/job_documents.h"
 #include "quarantine/promote.h"
 
 #include <fcntl.h>
@@ -194,10 +195,22 @@ static void evict_rejected(struct quarantine *q) {
         }
 }
 
+static int write_documents(struct work *w) {
+        _cleanup_(closep) int folder = job_documents_folder(&w->q->claims, w->job.id);
+
+        if (folder < 0)
+                return folder;
+        return job_documents_make(folder, &w->verdict, NULL, w->q->key);
+}
+
 static void reject(struct work *w) {
         const struct finding *f = first_reject(&w->verdict);
         int r;
 
+        /* what was never read has no digest to speak of; a refusal stands without papers, too */
+        r = w->verdict.is_known ? write_documents(w) : 0;
+        if (r < 0)
+                log_warning("statement_not_written", "job %s: %s", w->job.id, strerror(-r));
         w->job.stage = first_failed(&w->verdict);
         set_reason(&w->job, f ? f->rule : "rejected", f ? f->message : "a stage failed");
         r = quarantine_audit(w->q, "artifact_rejected", "deny", f ? f->rule : NULL, &w->job);
@@ -231,13 +244,15 @@ static void pass(struct work *w) {
         int r;
 
         w->job.stage = STAGES;
-        r = evidence_make(w->q->key, &w->verdict, &w->job);
+        r = write_documents(w);
+        if (r >= 0)
+                r = evidence_make(w->q->key, &w->verdict, &w->job);
         if (r >= 0)
                 r = quarantine_audit(w->q, "artifact_passed", "allow", NULL, &w->job);
         if (r < 0) {
-                wait_for_better_times(
-                        w, JOB_WAITING, "audit_unavailable",
-                        "evidence or audit record could not be written; nothing is promoted without them");
+                wait_for_better_times(w, JOB_WAITING, "audit_unavailable",
+                                      "evidence, documents or audit record could not be written; nothing is "
+                                      "promoted without them");
                 return;
         }
         w->job.state = JOB_PROMOTING; /* still taken: this thread goes on with it */

@@ -72,6 +72,7 @@ void verdict_store(struct json_writer *w, const struct verdict *v) {
         json_member_bool(w, "has_chat_template", v->summary.has_chat_template);
         json_member_u64(w, "non_finite", v->summary.non_finite);
         json_member_string(w, "model_name", v->summary.name);
+        json_member_string(w, "license", v->summary.license);
         json_key(w, "summary");
         verdict_write_summary(w, v);
         json_object_end(w);
@@ -99,6 +100,7 @@ static int restore_summary(const struct json *root, const struct json *artifact,
         copy_text(s->architecture, sizeof s->architecture, json_get_view(o, "architecture", VIEW_NULL));
         copy_text(s->quantization, sizeof s->quantization, json_get_view(o, "quantization", VIEW_NULL));
         copy_text(s->name, sizeof s->name, json_get_view(root, "model_name", VIEW_NULL));
+        copy_text(s->license, sizeof s->license, json_get_view(root, "license", VIEW_NULL));
         return 0;
 }
 

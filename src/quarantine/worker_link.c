@@ -153,7 +153,7 @@ static bool byte_is_bool(const void *p) {
 static bool summary_is_clean(const struct model_summary *s, uint64_t size) {
         return (unsigned)s->kind < MODEL_KIND_MAX && s->size == size && byte_is_bool(&s->has_chat_template) &&
                text_is_clean(s->architecture, sizeof s->architecture) &&
-               text_is_clean(s->name, sizeof s->name) &&
+               text_is_clean(s->name, sizeof s->name) && text_is_clean(s->license, sizeof s->license) &&
                text_is_clean(s->quantization, sizeof s->quantization);
 }
 

@@ -147,7 +147,7 @@ static void test_a_deleted_job_takes_its_file_with_it(void **state) {
 static void test_documents_of_a_job_are_given_out(void **state) {
         struct harness *h = *state;
         struct http_client *c = harness_client(h, "ui", "quarantine");
-        _cleanup_(freep) char *folder = NULL, *path = NULL, *none = NULL;
+        _cleanup_(freep) char *folder = NULL, *path = NULL, *none = NULL, *statement = NULL;
         _cleanup_(buf_donep) struct buf text = BUF_INIT((size_t)4 << 20);
         _cleanup_(closep) int dir = -EBADF;
         struct json_document *doc;
@@ -159,6 +159,7 @@ static void test_documents_of_a_job_are_given_out(void **state) {
         assert_true(asprintf(&folder, "%s/rejected/%.*s", harness_state_path(h, "quarantine"), VIEW_ARG(id)) >
                     0);
         assert_true(asprintf(&path, "/v1/jobs/%.*s/documents/tensors", VIEW_ARG(id)) > 0);
+        assert_true(asprintf(&statement, "/v1/jobs/%.*s/documents/statement", VIEW_ARG(id)) > 0);
         assert_true(asprintf(&none, "/v1/jobs/%.*s/documents/data", VIEW_ARG(id)) > 0);
         json_document_free(doc);
         for (unsigned i = 0; i < 100 && dir < 0; i++, usleep(20000))
@@ -172,6 +173,9 @@ static void test_documents_of_a_job_are_given_out(void **state) {
         assert_true(view_eq(buf_view(&a.body), buf_view(&text)));
         http_answer_done(&a);
         assert_int_equal(harness_call(c, "GET", none, NULL, &a), 404);
+        http_answer_done(&a);
+        assert_int_equal(harness_call(c, "GET", statement, NULL, &a), 200);
+        assert_int_not_equal(view_find(buf_view(&a.body), VIEW("application/vnd.in-toto+json")), SIZE_MAX);
         http_answer_done(&a);
         http_client_free(c);
 }
