@@ -4,6 +4,7 @@
 #include "model/ggml_types.h"
 #include "model/gguf_metadata.h"
 #include "model/limits.h"
+#include "model/names_digest.h"
 
 /* The reader is a row of steps. A *fixed* step collects `need` bytes and then runs; a *streaming* step is
  * handed each piece of its `left` bytes. Steps of zero bytes run at once, and each of them moves on to
@@ -62,6 +63,7 @@ struct gguf {
         uint64_t elements; /* of the text list being read, still to be read */
 
         struct hash_set *names;
+        struct names_digest digest; /* of a folder's member */
         char name[GGUF_NAME_MAX];
         size_t name_n;
         uint32_t rank;
@@ -99,6 +101,7 @@ int gguf_new(uint64_t size, struct model_report *report, struct model_summary *s
         r = gguf_metadata_init(&g->metadata, report, summary);
         if (r < 0)
                 return r;
+        names_digest_init(&g->digest, GGUF_TENSORS_MAX);
         r = hash_set_new(GGUF_TENSORS_MAX, &g->names);
         if (r < 0)
                 return r;
@@ -110,6 +113,7 @@ struct gguf *gguf_free(struct gguf *g) {
         if (g) {
                 gguf_metadata_done(&g->metadata);
                 hash_set_free(g->names);
+                names_digest_done(&g->digest);
                 buf_done(&g->key);
                 buf_done(&g->table);
                 free(g);
@@ -350,6 +354,8 @@ static int end_name(struct gguf *g) {
         uint64_t at = g->at - name.n;
         int r = hash_set_add(g->names, name);
 
+        if (r >= 0 && g->report->member > 0 && names_digest_add(&g->digest, name) < 0)
+                r = -ENOMEM;
         if (r < 0)
                 return r;
         if (r == 0)
@@ -437,6 +443,7 @@ static int take_shape(struct gguf *g, const uint8_t *p) {
         g->data_end = g->running + bytes;
         g->running = padded;
         g->bytes_of_type[type] += bytes;
+        g->summary->tensor_bytes += bytes;
         r = remember_tensor(g, (uint8_t)type, bytes);
         if (r < 0)
                 return r;
@@ -496,6 +503,7 @@ static void begin_data(struct gguf *g) {
         uint64_t start;
 
         g->names = hash_set_free(g->names);
+        names_digest_final(&g->digest, g->summary->names_digest);
         note_quantization(g);
         if (u64_align_up(g->at, g->metadata.alignment, &start) < 0) {
                 REFUSE(g, RULE_GGUF_DIMENSIONS, REPORT_WHOLE, VIEW_NULL, "The sum of all tensors overflows.");

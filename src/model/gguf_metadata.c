@@ -40,6 +40,7 @@ static const struct {
         {VIEW_INIT("tokenizer.ggml.merges"), ROLE_MERGES},
         {VIEW_INIT("split.count"), ROLE_SPLIT_COUNT},
         {VIEW_INIT("split.no"), ROLE_SPLIT_NUMBER},
+        {VIEW_INIT("split.tensors.count"), ROLE_SPLIT_TENSORS},
         {VIEW_INIT("tokenizer.chat_templates"),
          ROLE_OTHER}, /* the names of further templates, not their text */
 };
@@ -119,6 +120,8 @@ static bool role_accepts(enum gguf_role role, uint32_t type, uint32_t element_ty
         case ROLE_SPLIT_COUNT:
         case ROLE_SPLIT_NUMBER:
                 return type == GGUF_U16;
+        case ROLE_SPLIT_TENSORS: /* gguf-split writes a signed number */
+                return type == GGUF_I32;
         case ROLE_CONTEXT:
         case ROLE_LICENSE:
         case ROLE_OTHER:
@@ -141,6 +144,7 @@ static enum model_rule role_rule(enum gguf_role role) {
                 return RULE_GGUF_VOCABULARY;
         case ROLE_SPLIT_COUNT:
         case ROLE_SPLIT_NUMBER:
+        case ROLE_SPLIT_TENSORS:
                 return RULE_GGUF_SPLIT;
         default:
                 return RULE_GGUF_TYPE;
@@ -171,12 +175,21 @@ static void check_alignment(struct gguf_metadata *m, uint32_t value, uint64_t at
 }
 
 static void check_split(struct gguf_metadata *m, uint32_t value, uint64_t at) {
-        if (m->role == ROLE_SPLIT_COUNT ? value > 1 : value > 0)
+        if (m->role == ROLE_SPLIT_COUNT)
+                m->summary->split_count = value;
+        else
+                m->summary->split_no = value;
+        if (m->report->member == 0 && (m->role == ROLE_SPLIT_COUNT ? value > 1 : value > 0))
                 report_put(m->report, RULE_GGUF_SPLIT, at, VIEW_NULL,
-                           "%s is %u: this is one part of a model in several files, which are not accepted. "
-                           "Merge the parts "
-                           "into one file first.",
+                           "%s is %u: this is one part of a model in several files. Put all parts into one "
+                           "folder and import that.",
                            m->key.text, value);
+}
+
+static void check_split_tensors(struct gguf_metadata *m, uint32_t value, uint64_t at) {
+        m->summary->split_tensors = value;
+        if (value > INT32_MAX)
+                report_put(m->report, RULE_GGUF_SPLIT, at, VIEW_NULL, "\"%s\" is negative.", m->key.text);
 }
 
 static void note_token_id(struct gguf_metadata *m, uint32_t value, uint64_t at) {
@@ -201,6 +214,9 @@ void gguf_metadata_scalar(struct gguf_metadata *m, uint32_t type, const uint8_t 
         case ROLE_SPLIT_COUNT:
         case ROLE_SPLIT_NUMBER:
                 check_split(m, load_le16(p), at);
+                break;
+        case ROLE_SPLIT_TENSORS:
+                check_split_tensors(m, load_le32(p), at);
                 break;
         case ROLE_TOKEN_ID:
                 note_token_id(m, load_le32(p), at);

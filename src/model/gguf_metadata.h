@@ -43,7 +43,8 @@ enum gguf_role {
         ROLE_MERGES,
         ROLE_TOKEN_ID,
         ROLE_SPLIT_COUNT,
-        ROLE_SPLIT_NUMBER
+        ROLE_SPLIT_NUMBER,
+        ROLE_SPLIT_TENSORS
 };
 
 /* One text, piece by piece: a value of its own or an element of a list. */

@@ -18,7 +18,8 @@ enum state {
 #define NUMBER_MAX 64u /* characters; longer ones mean nothing that fits into a file's header */
 
 void json_stream_init(struct json_stream *j, json_event_fn put, void *userdata) {
-        *j = (struct json_stream){.put = put, .userdata = userdata, .state = STATE_VALUE};
+        *j = (struct json_stream){
+                .put = put, .userdata = userdata, .state = STATE_VALUE, .depth_max = JSON_STREAM_DEPTH_MAX};
 }
 
 bool json_stream_is_complete(const struct json_stream *j) {
@@ -40,7 +41,7 @@ static void after_value(struct json_stream *j) {
 }
 
 static int open_level(struct json_stream *j, bool object) {
-        if (j->depth == JSON_STREAM_DEPTH_MAX)
+        if (j->depth == j->depth_max)
                 return fault(j, "it is nested too deeply");
         j->is_object[j->depth++] = object;
         j->state = object ? STATE_FIRST_KEY : STATE_FIRST_ITEM;
@@ -70,6 +71,8 @@ static void keep(struct json_stream *j, const char *p, size_t n) {
         memcpy(j->text + j->text_n, p, now);
         j->text_n += now;
         j->length += n;
+        if (j->whole && j->state != STATE_NUMBER && !j->is_key && j->whole_fault == 0)
+                j->whole_fault = buf_append(j->whole, p, n);
 }
 
 static void keep_code_point(struct json_stream *j, uint32_t c) {
@@ -174,6 +177,10 @@ static int end_text(struct json_stream *j) {
                 j->state = STATE_COLON;
         else
                 after_value(j);
+        if (j->whole_fault == -EFBIG)
+                return fault(j, "a text is too long");
+        if (j->whole_fault < 0)
+                return j->whole_fault;
         return put(j, j->is_key ? JSON_KEY : JSON_STRING);
 }
 

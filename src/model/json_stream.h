@@ -1,9 +1,10 @@
 /* json_stream: strict JSON (RFC 8259) read in pieces, for headers that are too large to keep. It reports
  * events and keeps no more than one text of JSON_STREAM_TEXT_MAX bytes. Stricter than the standard: no NUL,
- * no lone surrogate, at most JSON_STREAM_DEPTH_MAX levels, a byte order mark is a fault. Duplicate keys are
+ * no lone surrogate, at most `depth_max` levels, a byte order mark is a fault. Duplicate keys are
  * the caller's business: they come unescaped. Pure. */
 #pragma once
 
+#include "base/buf.h"
 #include "model/limits.h"
 #include "model/utf8_stream.h"
 
@@ -29,7 +30,10 @@ struct json_stream {
         void *userdata;
         uint8_t state;
         uint8_t depth;
-        bool is_object[JSON_STREAM_DEPTH_MAX];
+        uint8_t depth_max; /* JSON_STREAM_DEPTH_MAX, or what the caller writes here; at most JSON_WALK_DEPTH_MAX */
+        bool is_object[JSON_WALK_DEPTH_MAX];
+        struct buf *whole; /* not NULL: texts are appended here, too, whole; the caller sets and empties it */
+        int whole_fault;   /* of an append */
         bool is_key;
         uint8_t digits; /* of a \u escape, or of a literal, read so far */
         uint32_t code_unit;

@@ -82,6 +82,16 @@ static const struct {
                 {"lfs-pointer", "Git LFS pointer",
                  "This is a Git LFS pointer: a note of a few lines that "
                  "stands for the model, not the model. Download the file itself (git lfs pull)."},
+        [MODEL_KIND_SENTENCEPIECE] =
+                {"sentencepiece", "SentencePiece vocabulary",
+                 "This is the vocabulary of a model, not a model. Import the folder that "
+                 "it belongs to."},
+        [MODEL_KIND_NUMBERS] = {"numbers", "plain numbers",
+                                "These are numbers without a header, not a model."},
+        [MODEL_KIND_GGUF_SET] = {"gguf-set", "GGUF model in parts", ""},
+        [MODEL_KIND_SAFETENSORS_SET] = {"safetensors-set", "safetensors model in a folder", ""},
+        [MODEL_KIND_DIFFUSION] = {"diffusion", "image model in a folder", ""},
+        [MODEL_KIND_FOLDER] = {"folder", "folder", "This folder is no model that is known here."},
 };
 
 const char *model_kind_name(enum model_kind k) {

@@ -50,3 +50,28 @@
 #define ONNX_DEPTH_MAX 64u /* messages within messages */
 #define ONNX_TEXT_MAX                                                                                        \
         128u /* bytes kept of a domain, an operator's name or a location; a longer one is refused */
+
+#define MODEL_SET_MEMBERS_MAX 20000u               /* files of a folder */
+#define MODEL_SET_FOLDERS_MAX 4096u                /* folders in it */
+#define MODEL_SET_PATH_MAX    1024u                /* bytes of a path */
+#define MODEL_SET_PATHS_MAX   (UINT32_C(8) << 20)  /* bytes of all paths */
+#define MODEL_SET_NAME_MAX    255u                 /* bytes of one part of a path */
+#define MODEL_SET_DEPTH_MAX   32u                  /* parts of a path */
+#define MODEL_SET_TEXT_MAX    (UINT64_C(64) << 20) /* bytes of a member that is text, JSON or a vocabulary */
+#define MODEL_SET_PICTURE_MAX (UINT64_C(16) << 20) /* bytes of a picture */
+#define MODEL_SET_NUMBERS_MAX (UINT64_C(1) << 20)  /* bytes of reference data beside an image model */
+#define MODEL_SET_PROMISES_MAX                                                                               \
+        (UINT32_C(1) << 20)           /* tensors that all indexes of a folder name, 24 bytes each */
+#define MODEL_SET_CONFIGS_MAX    256u /* config.json and the like that are remembered */
+#define MODEL_SET_PARTS_MAX      64u  /* components of an image model */
+#define MODEL_SET_GGUF_PARTS_MAX 64u  /* files of a GGUF model in parts: as many as llama-server is given */
+
+#define JSON_WALK_DEPTH_MAX 64u
+#define JSON_WALK_TOKENS_MAX                                                                                 \
+        (UINT32_C(1) << 23) /* of 150,000 to 260,000 words, a tokenizer.json has up to 3 million */
+#define JSON_WALK_KEYS_MAX (UINT32_C(1) << 20) /* of one file, 32 bytes each while it is read */
+#define JSON_WALK_KEY_MAX  4096u               /* bytes of a key */
+#define JSON_WALK_NAME_MAX 64u                 /* bytes of a key remembered while its value is read */
+
+#define SENTENCEPIECE_PIECES_MAX (UINT32_C(1) << 22)
+#define PNG_CHUNKS_MAX           65536u

@@ -42,7 +42,7 @@ struct quote report_quote(struct view v) {
 void report_put(struct model_report *r, enum model_rule rule, uint64_t at, struct view tensor,
                 const char *format, ...) {
         const struct model_rule_text *t = model_rule_get(rule);
-        struct finding f = {.stage = t->stage, .severity = t->severity, .at = at};
+        struct finding f = {.stage = t->stage, .severity = t->severity, .at = at, .member = r->member};
         va_list ap;
         int n;
 

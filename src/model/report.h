@@ -6,6 +6,7 @@
 
 struct model_report {
         const struct finding_sink *sink;
+        uint32_t member; /* of a folder that the findings are about, + 1; 0: none */
         uint32_t counts[MODEL_RULE_MAX];
 };
 

@@ -1,7 +1,11 @@
 #include "model/rules.h"
 
 /* What to do, said once. */
-#define GET_AGAIN    "Download the file again from its publisher; if it is refused again, don't use it."
+#define GET_AGAIN "Download the file again from its publisher; if it is refused again, don't use it."
+#define GET_AGAIN_ALL                                                                                        \
+        "Download the whole folder again from its publisher; if it is refused again, don't use it."
+#define TAKE_OUT                                                                                             \
+        "Take the file out of the folder if the model does not need it; otherwise don't use the folder."
 #define DONT_USE     "Don't use this file. Tell whoever published it."
 #define OTHER_FORMAT "Look for the same model as GGUF or safetensors."
 #define CONVERT      "Convert the model again with a current converter, or get it from its publisher."
@@ -82,11 +86,13 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                                  "Bytes are missing (an interrupted download) or something was appended.",
                                  GET_AGAIN),
         [RULE_GGUF_SPLIT] = REFUSE(
-                "GGUF-G15", 2, "one part of a split model",
-                "The file says that it is one part of several. Parts can be swapped one by one, so only "
-                "whole models in one "
-                "file are accepted; artifacts of several files are not.",
-                "Merge the parts into one file (llama-gguf-split --merge) or get the model as one file."),
+                "GGUF-G15", 2, "not all parts of a split model, or not its own",
+                "A model in several files is taken as a whole only: parts could be swapped one by one. "
+                "Names, part "
+                "numbers and the count of tensors must agree, and no part may be missing or left over.",
+                "Put all parts (NAME-00001-of-0000N.gguf and on), and only them, into one folder and import "
+                "that, or merge "
+                "them into one file (llama-gguf-split --merge)."),
         [RULE_GGUF_VOCABULARY] = REFUSE("GGUF-G16", 2, "inconsistent vocabulary",
                                         "Token lists of different length, token numbers out of range and "
                                         "malformed byte tokens have been used to "
@@ -137,6 +143,11 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
         [RULE_ST_PICKLE] = REFUSE(
                 "SAFETENSORS-S12", 2, "also a runnable pickle",
                 "The first bytes are chosen so that Python can run the same file as a program.", DONT_USE),
+        [RULE_ST_INDEX] = REFUSE(
+                "SAFETENSORS-S13", 2, "the index and the files of a model in parts disagree",
+                "The index says which tensor lies in which file and how many bytes there are in "
+                "all. A part that was swapped, left out or added shows here.",
+                GET_AGAIN_ALL),
 
         [RULE_TEMPLATE_SYNTAX] = REFUSE(
                 "TEMPLATE-001", 5, "the chat template can't be understood",
@@ -286,6 +297,130 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                 "Lambda layers and functions hold compiled Python code, which runs with all "
                 "rights of the program that loads the model.",
                 DONT_USE),
+
+        [RULE_FOLDER_NAME] = REFUSE(
+                "FOLDER-001", 2, "a name that systems or people read differently",
+                "Names have letters, digits and plain signs, in Unicode's composed form, of one "
+                "alphabet. Invisible, reversing or look-alike characters, hidden names, names of "
+                "devices and dots or spaces at the end make one file pass for another.",
+                "Rename the file if the model doesn't need its name; otherwise don't use the folder."),
+        [RULE_FOLDER_COLLISION] = REFUSE("FOLDER-002", 2, "two names for the same file",
+                                         "On systems that don't tell capitals from small letters one of them "
+                                         "replaces the other, so that not "
+                                         "what was checked is used.",
+                                         TAKE_OUT),
+        [RULE_FOLDER_LIMIT] = REFUSE("FOLDER-003", 2, "larger than what is read",
+                                     "A folder, or a file that describes its model, is far larger than those "
+                                     "of published models. What is not "
+                                     "read whole is not vouched for.",
+                                     TAKE_OUT),
+        [RULE_FOLDER_ENDING] = REFUSE(
+                "FOLDER-004", 2, "a file that no model needs",
+                "Next to weights (safetensors, GGUF) a folder may hold JSON, text, vocabularies, "
+                "templates and PNG pictures. Programs, scripts, pickles and archives have no place "
+                "in it.",
+                TAKE_OUT),
+        [RULE_FOLDER_CONTENT] = REFUSE(
+                "FOLDER-005", 2, "the name says one thing, the content another",
+                "A file that is not what its name says may be opened by the wrong program.", DONT_USE),
+        [RULE_FOLDER_JSON] = REFUSE("FOLDER-006", 2, "not strict JSON",
+                                    "Comments, NaN, leading zeros, half characters and text behind the end "
+                                    "are read by some programs and "
+                                    "not by others.",
+                                    GET_AGAIN_ALL),
+        [RULE_FOLDER_DUPLICATE] = REFUSE(
+                "FOLDER-007", 2, "a JSON key that is given twice",
+                "Some programs take the first value and some the last: what one checks is not "
+                "what the other uses.",
+                DONT_USE),
+        [RULE_FOLDER_CODE] = REFUSE(
+                "FOLDER-008", 2, "configuration that loads code",
+                "Keys such as auto_map, custom_pipeline, trust_remote_code or _target_ make programs run "
+                "code that comes with the model or is fetched from elsewhere.",
+                "Look for a version of the model that needs no code of its own."),
+        [RULE_FOLDER_PATH] = REFUSE(
+                "FOLDER-009", 2, "configuration that leads out of the folder",
+                "Where programs follow a path, it must stay in the folder: no address, no absolute "
+                "path, no \"..\".",
+                DONT_USE),
+        [RULE_FOLDER_ORIGIN] = MENTION(
+                "FOLDER-010", 2, "configuration notes where it was made",
+                "Some programs write down the place that they loaded a model from. It is not "
+                "followed.",
+                "Nothing needs to be done."),
+        [RULE_FOLDER_TEXT] = REFUSE("FOLDER-011", 2, "a text that is no clean text",
+                                    "Texts are UTF-8 without control characters; others hide what they hold.",
+                                    GET_AGAIN_ALL),
+        [RULE_FOLDER_PIECES] = REFUSE(
+                "FOLDER-012", 2, "a malformed vocabulary",
+                "A SentencePiece vocabulary (tokenizer.model) has a strict structure; readers of "
+                "malformed ones write outside of memory.",
+                GET_AGAIN_ALL),
+        [RULE_FOLDER_PICTURE] = REFUSE("FOLDER-013", 2, "a malformed picture",
+                                       "A picture beside a model must be a PNG file and nothing else.",
+                                       TAKE_OUT),
+        [RULE_FOLDER_NUMBERS] = REFUSE(
+                "FOLDER-014", 2, "reference data that is not plain numbers",
+                "Files ending in .bin or .f32 are accepted at the top of an image model's folder "
+                "when they are nothing but numbers of four bytes; anything else may be a pickle.",
+                TAKE_OUT),
+        [RULE_FOLDER_KIND] = REFUSE(
+                "FOLDER-015", 2, "it can't be told which model this folder is",
+                "A folder is one model: safetensors with their configuration, a GGUF model in parts, or "
+                "an image model with its model_index.json.",
+                "Import each model on its own."),
+        [RULE_FOLDER_CONFIG] = REFUSE(
+                "FOLDER-016", 2, "the configuration doesn't fit the weights",
+                "config.json must be there, and say the same as the weights do. A vocabulary "
+                "larger than the weights makes programs read past their end.",
+                GET_AGAIN_ALL),
+        [RULE_FOLDER_UNSAID] = MENTION(
+                "FOLDER-017", 2, "something that could not be checked",
+                "The folder lacks a part that other models have, so that what it would have said "
+                "was not held against the rest.",
+                "Nothing, if you know why it is missing."),
+
+        [RULE_DIFFUSION_INDEX] = REFUSE(
+                "DIFFUSION-001", 7, "model_index.json is no list of components",
+                "It names the pipeline's class and, for each component, its library and "
+                "class; everything else is a switch.",
+                GET_AGAIN_ALL),
+        [RULE_DIFFUSION_MISSING] = REFUSE(
+                "DIFFUSION-002", 7, "a component is missing",
+                "model_index.json names a component whose folder is not there; programs "
+                "would fetch it from elsewhere or fail.",
+                GET_AGAIN_ALL),
+        [RULE_DIFFUSION_EXTRA] = REFUSE(
+                "DIFFUSION-003", 7, "a file that belongs to no component",
+                "Every file must be one that a named component of the image model needs.", TAKE_OUT),
+        [RULE_DIFFUSION_CLASS] = REFUSE(
+                "DIFFUSION-004", 7, "a class that is not known",
+                "The name of a class decides which code a program runs on the files; only the "
+                "known ones are let in.",
+                DONT_USE),
+        [RULE_DIFFUSION_LIBRARY] = REFUSE(
+                "DIFFUSION-005", 7, "a library that is not on the list",
+                "Components come from diffusers and transformers, and the classic safety checker from "
+                "stable_diffusion. Any other name may be code that comes with the model.",
+                DONT_USE),
+        [RULE_DIFFUSION_CONFIG] = REFUSE(
+                "DIFFUSION-006", 7, "a component's configuration is missing or another one's",
+                "Each component has its configuration (config.json, a vocabulary, "
+                "preprocessor_config.json), and it says the same class as model_index.json.",
+                GET_AGAIN_ALL),
+        [RULE_DIFFUSION_WEIGHTS] = REFUSE(
+                "DIFFUSION-007", 7, "a component's weights are missing or another one's",
+                "Weights are safetensors files that hold the tensors of that component.", GET_AGAIN_ALL),
+        [RULE_DIFFUSION_DEFAULTS] = MENTION(
+                "DIFFUSION-008", 7, "a scheduler without configuration",
+                "The program that makes pictures uses its own settings for the order of the "
+                "steps.",
+                "Nothing needs to be done."),
+        [RULE_DIFFUSION_LOOKED_AT] = MENTION(
+                "DIFFUSION-009", 7, "what this stage looked at",
+                "The folder is held against its own list of components. What pictures the model "
+                "makes is not tested.",
+                "Nothing needs to be done."),
 };
 
 const struct model_rule_text *model_rule_get(enum model_rule rule) {

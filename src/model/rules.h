@@ -38,6 +38,7 @@ enum model_rule {
         RULE_ST_OFFSETS,
         RULE_ST_NAME,
         RULE_ST_PICKLE,
+        RULE_ST_INDEX,
         RULE_TEMPLATE_SYNTAX,
         RULE_TEMPLATE_STATEMENT,
         RULE_TEMPLATE_UNDERSCORE,
@@ -70,12 +71,38 @@ enum model_rule {
         RULE_ONNX_EXTERNAL,
         RULE_ONNX_HOLDS,
         RULE_KERAS_CODE,
+        RULE_FOLDER_NAME,
+        RULE_FOLDER_COLLISION,
+        RULE_FOLDER_LIMIT,
+        RULE_FOLDER_ENDING,
+        RULE_FOLDER_CONTENT,
+        RULE_FOLDER_JSON,
+        RULE_FOLDER_DUPLICATE,
+        RULE_FOLDER_CODE,
+        RULE_FOLDER_PATH,
+        RULE_FOLDER_ORIGIN,
+        RULE_FOLDER_TEXT,
+        RULE_FOLDER_PIECES,
+        RULE_FOLDER_PICTURE,
+        RULE_FOLDER_NUMBERS,
+        RULE_FOLDER_KIND,
+        RULE_FOLDER_CONFIG,
+        RULE_FOLDER_UNSAID,
+        RULE_DIFFUSION_INDEX,
+        RULE_DIFFUSION_MISSING,
+        RULE_DIFFUSION_EXTRA,
+        RULE_DIFFUSION_CLASS,
+        RULE_DIFFUSION_LIBRARY,
+        RULE_DIFFUSION_CONFIG,
+        RULE_DIFFUSION_WEIGHTS,
+        RULE_DIFFUSION_DEFAULTS,
+        RULE_DIFFUSION_LOOKED_AT,
         MODEL_RULE_MAX
 };
 
 struct model_rule_text {
         const char *id; /* "GGUF-G12" */
-        unsigned stage; /* 2 format_gate, 5 static_scan */
+        unsigned stage; /* 2 format_gate, 5 static_scan, 7 diffusion_scan */
         enum finding_severity severity;
         const char *title;   /* a few words */
         const char *meaning; /* why the rule exists, for someone who is no programmer */

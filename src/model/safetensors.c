@@ -6,6 +6,7 @@
 #include "model/dtype.h"
 #include "model/json_stream.h"
 #include "model/limits.h"
+#include "model/names_digest.h"
 #include "model/pickle.h"
 
 /* One row of the table, kept from the header to the end of the data. */
@@ -52,12 +53,15 @@ struct safetensors {
 
         enum place place;
         struct hash_set *names;
-        struct hash_set *metadata; /* keys of __metadata__ */
+        struct names_digest digest; /* of a folder's member */
+        struct hash_set *metadata;  /* keys of __metadata__ */
         bool metadata_seen;
         unsigned fields; /* of the entry being read */
         struct tensor tensor;
         unsigned rank;
         unsigned offsets;
+        uint32_t landmark;  /* MODEL_LANDMARK_… that the tensor is, or 0 */
+        uint64_t matrix[2]; /* its first two dimensions */
         uint64_t elements;
         struct buf table;
 
@@ -77,6 +81,7 @@ int safetensors_new(uint64_t size, struct model_report *report, struct model_sum
         s->report = report;
         s->summary = summary;
         s->table = BUF_INIT((size_t)SAFETENSORS_TENSORS_MAX * sizeof(struct tensor));
+        names_digest_init(&s->digest, SAFETENSORS_TENSORS_MAX);
         pickle_init(&s->pickle);
         r = hash_set_new(SAFETENSORS_TENSORS_MAX, &s->names);
         if (r < 0)
@@ -91,6 +96,7 @@ int safetensors_new(uint64_t size, struct model_report *report, struct model_sum
 struct safetensors *safetensors_free(struct safetensors *s) {
         if (s) {
                 hash_set_free(s->names);
+                names_digest_done(&s->digest);
                 hash_set_free(s->metadata);
                 buf_done(&s->table);
                 free(s);
@@ -137,6 +143,33 @@ static bool name_is_clean(struct view name) {
         return view_find(name, VIEW("..")) == SIZE_MAX;
 }
 
+/* What a tensor of this name tells about the whole. */
+static uint32_t landmark_of(struct view name) {
+        static const char *const words[] = {"embed_tokens.weight", "wte.weight", "token_embedding.weight",
+                                            "shared.weight"};
+
+        if (view_eq(name, VIEW("conv_in.weight")))
+                return MODEL_LANDMARK_CONV_IN;
+        if (view_eq(name, VIEW("decoder.conv_in.weight")))
+                return MODEL_LANDMARK_DECODER;
+        for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+                if (view_ends(name, view_of(words[i])))
+                        return MODEL_LANDMARK_WORDS;
+        return 0;
+}
+
+/* The first matrix of words that is no packed form of one. */
+static void note_landmark(struct safetensors *s) {
+        struct model_summary *t = s->summary;
+
+        t->landmarks |= s->landmark;
+        if (s->landmark != MODEL_LANDMARK_WORDS || s->rank != 2 || t->embedding_rows > 0 ||
+            !strchr("FB", dtype_get(s->tensor.dtype)->name[0]))
+                return;
+        t->embedding_rows = s->matrix[0];
+        t->embedding_columns = s->matrix[1];
+}
+
 static int take_name(struct safetensors *s, struct view name, uint64_t length) {
         struct quote q = report_quote(name);
         int r;
@@ -156,7 +189,10 @@ static int take_name(struct safetensors *s, struct view name, uint64_t length) {
                 return REFUSE(s, RULE_ST_NAME,
                               "The tensor name \"%s\" is empty, too long, or has control characters or '..'.",
                               q.text);
+        s->landmark = landmark_of(name);
         r = hash_set_add(s->names, name);
+        if (r > 0 && s->report->member > 0 && names_digest_add(&s->digest, name) < 0)
+                r = -ENOMEM;
         if (r == -E2BIG)
                 return REFUSE(s, RULE_ST_NAME, "There are more than %u tensors.", SAFETENSORS_TENSORS_MAX);
         if (r < 0)
@@ -237,6 +273,8 @@ static int take_number(struct safetensors *s, struct view text) {
                 tell(s, SAFETENSORS_OFFSET, VIEW_NULL, n);
                 return 0;
         }
+        if (s->rank < ARRAY_SIZE(s->matrix))
+                s->matrix[s->rank] = n;
         if (s->rank++ == SAFETENSORS_RANK_MAX)
                 return REFUSE(s, RULE_ST_NAME, "The tensor has more than %u dimensions.",
                               SAFETENSORS_RANK_MAX);
@@ -265,6 +303,8 @@ static int end_entry(struct safetensors *s) {
         if (r < 0)
                 return r;
         s->summary->tensors++;
+        s->summary->tensor_bytes += bits / 8; /* checked against the file's length with the offsets */
+        note_landmark(s);
         s->place = PLACE_TOP;
         return 0;
 }
@@ -391,6 +431,7 @@ static void check_cover(struct safetensors *s) {
         struct tensor *t = table(s, &n);
 
         s->names = hash_set_free(s->names);
+        names_digest_final(&s->digest, s->summary->names_digest);
         s->metadata = hash_set_free(s->metadata);
         for (size_t i = 1; i < n; i++)
                 if (compare(&t[i - 1], &t[i]) > 0) {

@@ -9,6 +9,7 @@
 #include "model/onnx.h"
 #include "model/pickle_machine.h"
 #include "model/safetensors.h"
+#include "model/set_reader.h"
 #include "model/template.h"
 #include "model/zip_walk.h"
 
@@ -28,6 +29,8 @@ struct model_scan {
         struct npy *npy;
         struct onnx *onnx;
         struct keras keras;
+        struct set_reader *reader; /* of a folder's member, for what holds no weights */
+        bool reader_reads;
         bool decided;
         size_t head_n;
         size_t tail_n;
@@ -54,6 +57,17 @@ int model_scan_new(uint64_t size, struct view name, const struct finding_sink *s
         return 0;
 }
 
+int model_scan_new_member(uint64_t size, struct view name, uint32_t member, const struct finding_sink *sink,
+                          struct set_reader *reader, struct model_scan **ret) {
+        int r = model_scan_new(size, name, sink, ret);
+
+        if (r < 0)
+                return r;
+        (*ret)->report.member = member + 1;
+        (*ret)->reader = reader;
+        return 0;
+}
+
 struct model_scan *model_scan_free(struct model_scan *m) {
         if (m) {
                 gguf_free(m->gguf);
@@ -62,6 +76,7 @@ struct model_scan *model_scan_free(struct model_scan *m) {
                 zip_walk_free(m->zip);
                 npy_free(m->npy);
                 onnx_free(m->onnx);
+                set_reader_free(m->reader);
                 buf_done(&m->name);
                 free(m);
         }
@@ -105,11 +120,10 @@ static int start_refused(struct model_scan *m) {
 static int start_reader(struct model_scan *m, struct view head) {
         switch (m->summary.kind) {
         case MODEL_KIND_GGUF:
-                if (name_is_part(buf_view(&m->name)))
+                if (m->report.member == 0 && name_is_part(buf_view(&m->name)))
                         report_put(&m->report, RULE_GGUF_SPLIT, REPORT_WHOLE, VIEW_NULL,
-                                   "The name says that this is one part of a model in several files, which "
-                                   "are not accepted. "
-                                   "Merge the parts into one file first.");
+                                   "The name says that this is one part of a model in several files. Put all "
+                                   "parts into one folder and import that.");
                 return gguf_new(m->size, &m->report, &m->summary, &m->gguf);
         case MODEL_KIND_SAFETENSORS:
                 return safetensors_new(m->size, &m->report, &m->summary, &m->safetensors);
@@ -120,6 +134,8 @@ static int start_reader(struct model_scan *m, struct view head) {
 }
 
 static int feed_reader(struct model_scan *m, struct view bytes) {
+        if (m->reader_reads)
+                return set_reader_feed(m->reader, bytes);
         if (m->gguf)
                 return gguf_feed(m->gguf, bytes);
         if (m->safetensors)
@@ -144,7 +160,15 @@ static int decide(struct model_scan *m) {
 
         m->decided = true;
         m->summary.kind = model_kind_detect(head, m->size);
+        if (m->reader) {
+                r = set_reader_begin(m->reader, head, &m->report, &m->summary);
+                if (r < 0)
+                        return r;
+                m->reader_reads = r > 0;
+        }
         model_kind_check_name(&m->report, m->summary.kind, buf_view(&m->name));
+        if (m->reader_reads)
+                return set_reader_feed(m->reader, head);
         if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS)
                 model_kind_check_head(&m->report, head);
         r = start_reader(m, head);
@@ -199,6 +223,10 @@ int model_scan_finish(struct model_scan *m, struct model_summary *ret) {
                 r = decide(m); /* an empty file has no first byte */
         if (r < 0)
                 return r;
+        if (m->reader_reads)
+                r = set_reader_finish(m->reader);
+        if (r < 0)
+                return r;
         if (m->gguf)
                 gguf_finish(m->gguf);
         if (m->safetensors)
@@ -211,7 +239,8 @@ int model_scan_finish(struct model_scan *m, struct model_summary *ret) {
                 npy_finish(m->npy);
         if (m->onnx)
                 onnx_finish(m->onnx);
-        if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS)
+        if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS ||
+            m->reader_reads)
                 model_kind_check_tail(&m->report, (struct view){m->tail, m->tail_n}, m->size);
         *ret = m->summary;
         return 0;

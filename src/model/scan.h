@@ -35,6 +35,12 @@ enum model_kind {
         MODEL_KIND_IMAGE,
         MODEL_KIND_RAR,
         MODEL_KIND_LFS_POINTER,
+        MODEL_KIND_SENTENCEPIECE,   /* of a folder's members only */
+        MODEL_KIND_NUMBERS,         /* the same: plain numbers without a header */
+        MODEL_KIND_GGUF_SET,        /* of a folder as a whole (model_set) from here on */
+        MODEL_KIND_SAFETENSORS_SET, /* in the layout of Hugging Face */
+        MODEL_KIND_DIFFUSION,       /* in the layout of diffusers */
+        MODEL_KIND_FOLDER,          /* none of these: refused */
         MODEL_KIND_MAX
 };
 const char *model_kind_name(enum model_kind k);  /* "gguf", "pickle", … stable, for machines */
@@ -44,15 +50,26 @@ const char *model_kind_title(enum model_kind k); /* "Python pickle", for people 
 #define MODEL_NAME_MAX         128
 #define MODEL_LICENSE_MAX      64
 
+/* Tensors that are there, by the names that tell what a file of weights is (safetensors only). */
+#define MODEL_LANDMARK_CONV_IN 1u /* conv_in.weight: a UNet */
+#define MODEL_LANDMARK_DECODER 2u /* decoder.conv_in.weight: a picture's decoder */
+#define MODEL_LANDMARK_WORDS   4u /* an embedding of words */
+
 /* What the readers learnt; hostile in content, bounded in form (escaped text, NUL-terminated). */
 struct model_summary {
         enum model_kind kind;
         uint64_t size;
         uint64_t tensors;
-        uint64_t parameters;     /* sum of elements */
-        uint64_t context_length; /* 0: unknown */
-        uint64_t non_finite;     /* weights or block scales */
-        uint32_t format_version; /* GGUF 2 or 3 */
+        uint64_t parameters;                        /* sum of elements */
+        uint64_t context_length;                    /* 0: unknown */
+        uint64_t non_finite;                        /* weights or block scales */
+        uint64_t tensor_bytes;                      /* of the tensors alone */
+        uint64_t split_tensors;                     /* GGUF: split.tensors.count */
+        uint64_t embedding_rows, embedding_columns; /* safetensors: of the embedding of words; 0: none */
+        uint32_t split_no, split_count;             /* GGUF: as they are stated */
+        uint32_t landmarks;                         /* MODEL_LANDMARK_… */
+        uint32_t format_version;                    /* GGUF 2 or 3 */
+        uint8_t names_digest[32];                   /* of the tensors' names (names_digest) */
         bool has_chat_template;
         char architecture[MODEL_ARCHITECTURE_MAX]; /* "llama" or "" */
         char name[MODEL_NAME_MAX];                 /* general.name or "" */

@@ -1,0 +1,77 @@
+/* Artifacts that are folders: what passes, and that every damaged copy is refused by the rule that its table names. */
+#include "support/cm.h"
+#include "support/set_files.h"
+
+static struct set_result result;
+
+static const char *source(const char *path, char out[4096]) {
+        assert_non_null(secure_getenv("SECAI_SOURCE"));
+        (void)snprintf(out, 4096, "%s/%s", secure_getenv("SECAI_SOURCE"), path);
+        return out;
+}
+
+static void read_folder(struct set_files *s, const char *path) {
+        char out[4096];
+
+        set_files_read(s, source(path, out));
+}
+
+static void expect_pass(struct set_files *s, enum model_kind kind) {
+        set_files_judge(s, 0, &result);
+        if (result.rejected || result.summary.kind != kind) {
+                set_result_print(&result);
+                fail_msg("not accepted, or taken for %s", model_kind_name(result.summary.kind));
+        }
+}
+
+static void the_real_image_model_passes(void **state) {
+        _cleanup_(set_files_donep) struct set_files s = {NULL, 0};
+
+        read_folder(&s, "tests/data/pebble-sd");
+        expect_pass(&s, MODEL_KIND_DIFFUSION);
+        assert_true(set_result_has(&result, "DIFFUSION-008"));
+        assert_true(set_result_has(&result, "DIFFUSION-009"));
+        assert_string_equal(result.summary.architecture, "StableDiffusionPipeline");
+        assert_int_equal(result.summary.tensors, 36 + 286 + 156);
+        assert_true(result.summary.size > 7000000 && result.summary.parameters > 1000000);
+}
+
+static void the_real_language_model_passes(void **state) {
+        _cleanup_(set_files_donep) struct set_files s = {NULL, 0};
+
+        read_folder(&s, "tests/data/pebble/pebble-refuse-hf");
+        expect_pass(&s, MODEL_KIND_SAFETENSORS_SET);
+        assert_string_equal(result.summary.architecture, "llama");
+        assert_int_equal(result.summary.context_length, 512);
+        assert_true(result.summary.has_chat_template);
+        assert_string_equal(result.summary.quantization, "F16");
+}
+
+static void what_is_found_does_not_depend_on_the_pieces(void **state) {
+        static const size_t pieces[] = {1, 7, 4096, 65536};
+        _cleanup_(set_files_donep) struct set_files s = {NULL, 0};
+        struct set_result *whole = calloc(1, sizeof *whole);
+
+        assert_non_null(whole);
+        read_folder(&s, "tests/data/pebble/pebble-refuse-hf");
+        set_files_change(&s, VIEW("append config.json x"));
+        set_files_change(&s, VIEW("flip tokenizer.model 100"));
+        set_files_judge(&s, SIZE_MAX / 2, whole);
+        for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+                set_files_judge(&s, pieces[i], &result);
+                assert_int_equal(result.n, whole->n);
+                assert_memory_equal(result.findings, whole->findings, whole->n * sizeof whole->findings[0]);
+                assert_memory_equal(&result.summary, &whole->summary, sizeof whole->summary);
+        }
+        free(whole);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(the_real_image_model_passes),
+                cmocka_unit_test(the_real_language_model_passes),
+                cmocka_unit_test(what_is_found_does_not_depend_on_the_pieces),
+        };
+
+        return cmocka_run_group_tests_name("model_set", tests, NULL, NULL);
+}
