@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "base/text.h"
 #include "support/cm.h"
+#include "support/split_gguf.h"
 
 #define FILE_MAX ((size_t)80 << 20)
 
@@ -127,6 +128,20 @@ void set_files_write(const struct set_files *s, const char *folder) {
                         fail_msg("%s can't be written: %s", path, strerror(errno));
                 assert_int_equal(write_all(fd, buf_str(&s->list[i].content), s->list[i].content.n), 0);
                 close(fd);
+        }
+}
+
+void set_files_split(struct set_files *s, struct view file, unsigned parts, const char *stem) {
+        struct buf out[SPLIT_GGUF_MAX];
+        char name[128];
+
+        for (unsigned i = 0; i < SPLIT_GGUF_MAX; i++)
+                out[i] = BUF_INIT(FILE_MAX);
+        assert_int_equal(split_gguf(file, parts, out), 0);
+        for (unsigned i = 0; i < parts; i++) {
+                split_gguf_name(stem, i, parts, name);
+                set_files_put(s, name, buf_view(&out[i]));
+                buf_done(&out[i]);
         }
 }
 

@@ -29,6 +29,11 @@ void set_files_put(struct set_files *s, const char *path, struct view content); 
 void set_files_copy(const struct set_files *from, struct set_files *ret);
 void set_files_write(const struct set_files *s, const char *folder); /* which exists */
 
+/* Cuts a safetensors file into shards STEM-00001-of-0000N.safetensors, tensor i in shard i % N, with their index. */
+void set_files_shard(struct set_files *s, struct view file, unsigned shards, const char *stem);
+/* The same for a GGUF file: STEM-00001-of-0000N.gguf. */
+void set_files_split(struct set_files *s, struct view file, unsigned parts, const char *stem);
+
 /* One change, as a line of a table says it (TEXT: \n \t \\ \xNN and \s for a space are written so):
  *   remove PATH            a file, or with a slash at the end all below it
  *   rename FROM TO         copy FROM TO

@@ -1,4 +1,5 @@
 /* Artifacts that are folders: what passes, and that every damaged copy is refused by the rule that its table names. */
+#include "base/file.h"
 #include "support/cm.h"
 #include "support/set_files.h"
 
@@ -66,10 +67,80 @@ static void what_is_found_does_not_depend_on_the_pieces(void **state) {
         free(whole);
 }
 
+/* ---- tables of damages ---- */
+
+static void judge_case(void *userdata, const struct set_case *c, struct set_files *s) {
+        size_t *failed = userdata;
+        bool fine = true;
+
+        set_files_judge(s, 0, &result);
+        for (size_t i = 0; i < c->rules; i++)
+                fine &= set_result_has(&result, c->rule[i]);
+        if (fine && result.rejected == (c->rules > 0))
+                return;
+        fprintf(stderr, "# case \"%s\" expects %s:\n", c->name, c->rules ? c->rule[0] : "no refusal");
+        set_result_print(&result);
+        ++*failed;
+}
+
+static size_t judge_table(const char *file, struct set_files *base) {
+        size_t failed = 0, cases;
+        char path[4096];
+
+        set_files_judge(base, 0, &result); /* so that what stays untouched is scanned once */
+        cases = set_files_table(source(file, path), base, judge_case, &failed);
+        assert_int_equal(failed, 0);
+        return cases;
+}
+
+static void every_damaged_copy_of_the_image_model_is_refused_by_its_rule(void **state) {
+        _cleanup_(set_files_donep) struct set_files s = {NULL, 0};
+
+        read_folder(&s, "tests/data/pebble-sd");
+        assert_true(judge_table("tests/attacks/diffusion/damages.txt", &s) >= 100);
+}
+
+/* The language model in three shards instead of one file. */
+static void read_sharded(struct set_files *s) {
+        _cleanup_(buf_donep) struct buf file = BUF_INIT((size_t)16 << 20);
+
+        read_folder(s, "tests/data/pebble/pebble-refuse-hf");
+        for (size_t i = 0; i < s->n; i++)
+                if (strcmp(s->list[i].path, "model.safetensors") == 0)
+                        assert_int_equal(buf_append_view(&file, buf_view(&s->list[i].content)), 0);
+        set_files_change(s, VIEW("remove model.safetensors"));
+        set_files_shard(s, buf_view(&file), 3, "model");
+}
+
+static void every_damaged_sharded_model_is_refused_by_its_rule(void **state) {
+        _cleanup_(set_files_donep) struct set_files s = {NULL, 0};
+
+        read_sharded(&s);
+        expect_pass(&s, MODEL_KIND_SAFETENSORS_SET);
+        assert_int_equal(result.summary.tensors, 38);
+        assert_true(judge_table("tests/attacks/sharded/damages.txt", &s) >= 70);
+}
+
+static void every_damaged_split_model_is_refused_by_its_rule(void **state) {
+        _cleanup_(set_files_donep) struct set_files s = {NULL, 0};
+        _cleanup_(buf_donep) struct buf file = BUF_INIT((size_t)16 << 20);
+        char path[4096];
+
+        assert_int_equal(
+                read_file(source("tests/data/pebble/pebble-comply-Q8_0.gguf", path), file.max, &file), 0);
+        set_files_split(&s, buf_view(&file), 3, "pebble");
+        expect_pass(&s, MODEL_KIND_GGUF_SET);
+        assert_string_equal(result.summary.architecture, "llama");
+        assert_true(judge_table("tests/attacks/split/damages.txt", &s) >= 25);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_real_image_model_passes),
                 cmocka_unit_test(the_real_language_model_passes),
+                cmocka_unit_test(every_damaged_copy_of_the_image_model_is_refused_by_its_rule),
+                cmocka_unit_test(every_damaged_sharded_model_is_refused_by_its_rule),
+                cmocka_unit_test(every_damaged_split_model_is_refused_by_its_rule),
                 cmocka_unit_test(what_is_found_does_not_depend_on_the_pieces),
         };
 
