@@ -5,8 +5,10 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "registry/digest_count.h"
 #include "registry/limits.h"
 
+#define ANY_SIZE  UINT64_MAX
 #define LOOK_USEC (60 * USEC_PER_SEC) /* between looks for models that are due */
 
 struct checker {
@@ -63,8 +65,8 @@ static int read_slice(int fd, char *buffer, uint64_t at, size_t n, struct digest
         return r;
 }
 
-/* 0 and *ret, -ECANCELED when it is to stop. */
-static int hash_slowly(struct checker *c, int fd, uint64_t size, struct sha256 *ret) {
+/* 0 and *ret, -ECANCELED when it is to stop. `before`: bytes of the same model that were read already. */
+static int hash_slowly(struct checker *c, int fd, uint64_t size, uint64_t before, struct sha256 *ret) {
         _cleanup_(digest_freep) struct digest *d = NULL;
         _cleanup_(freep) char *buffer = malloc(REGISTRY_VERIFY_SLICE);
         uint64_t start = clock_monotonic_usec();
@@ -75,7 +77,7 @@ static int hash_slowly(struct checker *c, int fd, uint64_t size, struct sha256 *
 
                 r = read_slice(fd, buffer, at, n, d);
                 at += n;
-                set_progress(c, at);
+                set_progress(c, before + at);
                 if (wait_until(c, due_at(c, start, at), false))
                         return -ECANCELED;
         }
@@ -83,7 +85,7 @@ static int hash_slowly(struct checker *c, int fd, uint64_t size, struct sha256 *
 }
 
 /* 0 = good, 1 = damaged (missing, another size, another content, unreadable), negative = not decided. */
-static int check_object(struct checker *c, const struct sha256 *digest, uint64_t size) {
+static int check_object(struct checker *c, const struct sha256 *digest, uint64_t size, uint64_t before) {
         _cleanup_(closep) int fd = objects_open(c->objects, digest);
         struct sha256 found;
         off_t length;
@@ -92,19 +94,68 @@ static int check_object(struct checker *c, const struct sha256 *digest, uint64_t
         if (fd < 0)
                 return fd == -ENOENT ? 1 : fd;
         length = lseek(fd, 0, SEEK_END);
-        if (length < 0 || (uint64_t)length != size)
+        if (length < 0 || (size != ANY_SIZE && (uint64_t)length != size))
                 return 1;
-        r = hash_slowly(c, fd, size, &found);
+        r = hash_slowly(c, fd, (uint64_t)length, before, &found);
         if (r == -EIO)
                 return 1; /* the disk can't give it back */
         return r < 0 ? r : memcmp(found.b, digest->b, SHA256_SIZE) != 0;
+}
+
+/* The files of a set, each once. */
+struct files {
+        struct digest_count seen;
+        struct part *list; /* without names */
+        size_t n, room;
+};
+
+static void files_donep(struct files *f) {
+        digest_count_done(&f->seen);
+        free(f->list);
+}
+
+static int note_file(const struct part *p, void *userdata) {
+        struct files *f = userdata;
+        struct digest_entry *e = digest_count_get(&f->seen, &p->sha256);
+
+        if (!e)
+                return -ENOMEM;
+        if (e->count++ > 0)
+                return 0;
+        if (f->n == f->room) {
+                size_t room = MAX_OF(2 * f->room, (size_t)64);
+                struct part *list = realloc(f->list, room * sizeof *list);
+
+                if (!list)
+                        return -ENOMEM;
+                f->list = list;
+                f->room = room;
+        }
+        f->list[f->n] = *p;
+        f->list[f->n++].name = VIEW_NULL;
+        return 0;
+}
+
+/* A single file, or a set's listing and all its files. */
+static int check_artifact(struct checker *c, const struct sha256 *digest, uint64_t size) {
+        _cleanup_(files_donep) struct files f = {0};
+        uint64_t before = 0;
+        int r = manifest_each_member(c->manifest, digest, note_file, &f);
+
+        if (r >= 0)
+                r = check_object(c, digest, f.n > 0 ? ANY_SIZE : size, 0);
+        for (size_t i = 0; i < f.n && r == 0; i++) {
+                r = check_object(c, &f.list[i].sha256, f.list[i].size, before);
+                before += f.list[i].size;
+        }
+        return r;
 }
 
 static int check_model(struct checker *c, const struct sha256 *digest, uint64_t size) {
         int r = manifest_set_check(c->manifest, digest, CHECK_RUNNING);
 
         if (r >= 0)
-                r = check_object(c, digest, size);
+                r = check_artifact(c, digest, size);
         if (r >= 0)
                 r = catalog_checked(c->catalog, digest, r == 0);
         return r == -ENOENT ? 0 : r; /* deleted meanwhile */

@@ -14,7 +14,7 @@
 #define KEY_NAME  "registry.key"
 #define LOCK_NAME "lock"
 
-/* `model` and `head` are what is signed; `job` and `check_run` are notes that may be lost without harm to trust. */
+/* `model`, `member`, `document` and `head` are what is signed; `job` and `check_run` are notes that may be lost without harm to trust. */
 static const char *const migrations[] = {
         "CREATE TABLE model("
         " sha256 TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, size INTEGER NOT "
@@ -28,6 +28,7 @@ static const char *const migrations[] = {
         "CREATE TABLE check_run("
         " sha256 TEXT PRIMARY KEY NOT NULL REFERENCES model(sha256) ON DELETE CASCADE,"
         " state INTEGER NOT NULL, verified_at TEXT) STRICT;",
+        PARTS_SCHEMA,
 };
 
 struct manifest {
@@ -45,7 +46,10 @@ struct manifest {
 #define COLUMNS                                                                                              \
         "model.sha256, name, kind, size, architecture, parameters, context_length, quantization, "           \
         "promoted_at,"                                                                                       \
-        " job, source, signature_status, signature_key, evidence, state, verified_at"
+        " job, source, signature_status, signature_key, evidence, state, verified_at,"                       \
+        " (SELECT count(*) FROM member WHERE member.model = model.sha256),"                                  \
+        " (SELECT group_concat(name) FROM (SELECT name FROM document WHERE document.model = model.sha256"    \
+        " ORDER BY name))"
 
 const char *check_state_name(enum check_state s) {
         static const char *const names[CHECK_STATE_MAX] = {"ok", "pending", "running", "failed", "failed"};
@@ -72,6 +76,8 @@ static int read_model(sqlite3_stmt *s, struct model *m) {
                 .evidence = db_column_view(s, 13),
                 .check = state < CHECK_STATE_MAX ? (enum check_state)state : CHECK_FAILED,
                 .verified_at = db_column_view(s, 15),
+                .members = db_column_u64(s, 16),
+                .documents = db_column_view(s, 17),
         };
         return sha256_from_hex(db_column_view(s, 0), &m->sha256) < 0 ? -EUCLEAN : 0;
 }
@@ -145,6 +151,8 @@ static int hash_models(struct manifest *m, struct head *ret) {
 
         if (r >= 0)
                 r = each_row(s, hash_model, d, &ret->models);
+        if (r >= 0)
+                r = parts_hash(m->db, d);
         return r < 0 ? r : digest_final(d, &ret->digest);
 }
 
@@ -519,7 +527,8 @@ static int insert_job(struct manifest *m, struct view job, const struct sha256 *
         return r < 0 ? r : db_exec(m->db, s, NULL);
 }
 
-static int add_rows(struct manifest *m, const struct evidence *e, struct view text, struct view wanted_name) {
+static int add_rows(struct manifest *m, const struct manifest_entry *entry) {
+        const struct evidence *e = entry->evidence;
         _cleanup_(buf_donep) struct buf name = BUF_INIT(16 * REGISTRY_NAME_MAX);
         char now[CLOCK_TEXT_SIZE];
         uint64_t count;
@@ -528,23 +537,25 @@ static int add_rows(struct manifest *m, const struct evidence *e, struct view te
         if (r >= 0 && count >= REGISTRY_MODELS_MAX)
                 return -E2BIG;
         if (r >= 0)
-                r = find_name(m, e, wanted_name, &name);
+                r = find_name(m, e, entry->name, &name);
         if (r < 0)
                 return r;
         clock_format(clock_real_usec(), now);
-        r = insert_model(m, e, text, buf_view(&name), now);
+        r = insert_model(m, e, entry->text, buf_view(&name), now);
+        if (r >= 0)
+                r = parts_insert(m->db, e, entry->members, entry->document_sizes);
         if (r >= 0)
                 r = insert_check(m, &e->sha256, now);
         return r < 0 ? r : insert_job(m, e->job, &e->sha256, false);
 }
 
-int manifest_add(struct manifest *m, const struct evidence *e, struct view evidence_text, struct view name) {
+int manifest_add(struct manifest *m, const struct manifest_entry *entry) {
         int r;
 
         pthread_mutex_lock(&m->lock);
         r = db_begin(m->db);
         if (r >= 0)
-                r = finish_change(m, add_rows(m, e, evidence_text, name), m->head.version + 1);
+                r = finish_change(m, add_rows(m, entry), m->head.version + 1);
         pthread_mutex_unlock(&m->lock);
         return r;
 }
@@ -652,6 +663,58 @@ static int ignore_model(const struct model *model, void *userdata) {
 
 bool manifest_has(struct manifest *m, const struct sha256 *digest) {
         return manifest_get(m, digest, ignore_model, NULL) >= 0;
+}
+
+int manifest_each_member(struct manifest *m, const struct sha256 *model, part_seen seen, void *userdata) {
+        int r = db_begin(m->db);
+
+        if (r < 0)
+                return r;
+        r = parts_each_member(m->db, model, seen, userdata);
+        db_rollback(m->db);
+        return r;
+}
+
+int manifest_each_document(struct manifest *m, const struct sha256 *model, part_seen seen, void *userdata) {
+        int r = db_begin(m->db);
+
+        if (r < 0)
+                return r;
+        r = parts_each_document(m->db, model, seen, userdata);
+        db_rollback(m->db);
+        return r;
+}
+
+int manifest_find_member(struct manifest *m, const struct sha256 *model, struct view path, struct sha256 *ret,
+                         uint64_t *ret_size) {
+        int r = db_begin(m->db);
+
+        if (r < 0)
+                return r;
+        r = parts_find_member(m->db, model, path, ret, ret_size);
+        db_rollback(m->db);
+        return r;
+}
+
+int manifest_find_document(struct manifest *m, const struct sha256 *model, enum document_kind kind,
+                           struct sha256 *ret, uint64_t *ret_size) {
+        int r = db_begin(m->db);
+
+        if (r < 0)
+                return r;
+        r = parts_find_document(m->db, model, kind, ret, ret_size);
+        db_rollback(m->db);
+        return r;
+}
+
+bool manifest_owns(struct manifest *m, const struct sha256 *object) {
+        int r = db_begin(m->db);
+
+        if (r < 0)
+                return true;
+        r = parts_is_owned(m->db, object);
+        db_rollback(m->db);
+        return r != 0;
 }
 
 /* --- checks --- */

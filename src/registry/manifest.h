@@ -9,6 +9,7 @@
 #include "core/db.h"
 #include "core/digest.h"
 #include "registry/evidence.h"
+#include "registry/parts.h"
 
 struct manifest; /* opaque */
 
@@ -33,6 +34,8 @@ struct model {
         struct view verified_at; /* VIEW_NULL: never */
         struct view evidence;    /* the text that was signed */
         uint64_t size, parameters, context_length;
+        uint64_t members;      /* files of a set; 0: a single file */
+        struct view documents; /* names, separated by commas */
         enum check_state check;
 };
 
@@ -58,10 +61,16 @@ struct manifest_head manifest_head(struct manifest *m);
 /* head.json may stay behind when its folder is full; call now and then. */
 void manifest_publish_head(struct manifest *m);
 
-/* Adds a model under a display name made from `name` that no other one has. 0, or -E2BIG (REGISTRY_MODELS_MAX). The job is
- * noted with it. */
-SAI_NODISCARD int manifest_add(struct manifest *m, const struct evidence *e, struct view evidence_text,
-                               struct view name);
+/* A model as it is to be added; all borrowed. */
+struct manifest_entry {
+        const struct evidence *evidence;
+        struct view text;                           /* of the evidence */
+        struct view name;                           /* wanted; it gets one that no other model has */
+        const struct set_listing *members;          /* NULL: a single file */
+        uint64_t document_sizes[DOCUMENT_KIND_MAX]; /* of those that the evidence states */
+};
+/* 0, or -E2BIG (REGISTRY_MODELS_MAX, REGISTRY_MEMBERS_MAX). The job is noted with it. */
+SAI_NODISCARD int manifest_add(struct manifest *m, const struct manifest_entry *entry);
 /* -ENOENT. */
 SAI_NODISCARD int manifest_remove(struct manifest *m, const struct sha256 *digest);
 /* Remembers that this job asked for a model that was there already. */
@@ -77,6 +86,17 @@ SAI_NODISCARD int manifest_each(struct manifest *m, manifest_seen seen, void *us
 SAI_NODISCARD int manifest_get(struct manifest *m, const struct sha256 *digest, manifest_seen seen,
                                void *userdata);
 bool manifest_has(struct manifest *m, const struct sha256 *digest);
+/* Files and documents; parts.h says more. `seen` must not call the manifest. */
+SAI_NODISCARD int manifest_each_member(struct manifest *m, const struct sha256 *model, part_seen seen,
+                                       void *userdata);
+SAI_NODISCARD int manifest_each_document(struct manifest *m, const struct sha256 *model, part_seen seen,
+                                         void *userdata);
+SAI_NODISCARD int manifest_find_member(struct manifest *m, const struct sha256 *model, struct view path,
+                                       struct sha256 *ret, uint64_t *ret_size);
+SAI_NODISCARD int manifest_find_document(struct manifest *m, const struct sha256 *model,
+                                         enum document_kind kind, struct sha256 *ret, uint64_t *ret_size);
+/* True when a model is or has this object, and also when that can't be found out: who asks wants to remove it. */
+bool manifest_owns(struct manifest *m, const struct sha256 *object);
 
 /* The outcome of reading a model again; CHECK_OK and CHECK_UNREPORTED set the time too. -ENOENT. */
 SAI_NODISCARD int manifest_set_check(struct manifest *m, const struct sha256 *digest, enum check_state state);

@@ -1,5 +1,6 @@
 #include "registry/routes.h"
 
+#include "base/file.h"
 #include "registry/limits.h"
 
 static int authorize(struct http_request *q, const struct http_route *route, void *userdata) {
@@ -28,6 +29,18 @@ static void write_check(struct json_writer *w, const struct model *m, struct rou
         json_member_u64(w, "verify_bytes", bytes);
 }
 
+static void write_documents(struct json_writer *w, struct view names) {
+        struct view name;
+
+        json_key(w, "documents");
+        json_array_begin(w);
+        while (view_split(&names, ',', &name))
+                json_put_view(w, name);
+        if (names.n > 0)
+                json_put_view(w, names);
+        json_array_end(w);
+}
+
 /* The members of a model object; the caller begins and ends it. */
 static void write_model(struct json_writer *w, const struct model *m, struct routes_context *c) {
         char hex[SHA256_HEX_SIZE];
@@ -41,6 +54,8 @@ static void write_model(struct json_writer *w, const struct model *m, struct rou
         json_member_u64(w, "parameters", m->parameters);
         json_member_u64(w, "context_length", m->context_length);
         json_member_view(w, "quantization", m->quantization);
+        json_member_u64(w, "members", m->members);
+        write_documents(w, m->documents);
         json_member_view(w, "promoted_at", m->promoted_at);
         json_member_view(w, "job", m->job);
         json_member_view(w, "source", m->source);
@@ -111,14 +126,36 @@ static int write_verdict(struct json_writer *w, struct view evidence) {
         return w->error;
 }
 
+/* Leaves the object open for the files. */
 static int write_whole(const struct model *m, void *userdata) {
         struct listing *l = userdata;
-        int r;
 
         json_object_begin(l->writer);
         write_model(l->writer, m, l->context);
-        r = write_verdict(l->writer, m->evidence);
-        json_object_end(l->writer);
+        return write_verdict(l->writer, m->evidence);
+}
+
+static int write_file(const struct part *p, void *userdata) {
+        struct json_writer *w = userdata;
+        char hex[SHA256_HEX_SIZE];
+
+        sha256_hex(&p->sha256, hex);
+        json_object_begin(w);
+        json_member_view(w, "path", p->name);
+        json_member_u64(w, "size", p->size);
+        json_member_string(w, "sha256", hex);
+        json_object_end(w);
+        return w->error;
+}
+
+static int write_files(struct json_writer *w, struct manifest *manifest, const struct sha256 *digest) {
+        int r;
+
+        json_key(w, "files");
+        json_array_begin(w);
+        r = manifest_each_member(manifest, digest, write_file, w);
+        json_array_end(w);
+        json_object_end(w);
         return r;
 }
 
@@ -151,8 +188,73 @@ static int get_model(struct http_request *q, void *userdata) {
         if (r == -ENOENT)
                 return reply_unknown(q);
         if (r >= 0)
+                r = write_files(&w, c->manifest, &digest);
+        if (r >= 0)
                 r = json_write_end(&w);
         return r < 0 ? r : http_reply_json(q, 200, buf_view(&body));
+}
+
+/* --- a document: some MB, so in pieces --- */
+
+struct sending {
+        int fd;
+        uint64_t at, size;
+};
+
+static int send_piece(void *userdata, struct buf *out) {
+        struct sending *s = userdata;
+        size_t n = (size_t)MIN_OF(s->size - s->at, (uint64_t)REGISTRY_DOCUMENT_PIECE);
+        int r = buf_reserve(out, n);
+
+        if (r >= 0)
+                r = pread_all(s->fd, out->p + out->n, n, s->at);
+        if (r < 0)
+                return r;
+        out->n += n;
+        s->at += n;
+        return s->at < s->size;
+}
+
+static void sending_free(void *userdata) {
+        struct sending *s = userdata;
+
+        close_fd(s->fd);
+        free(s);
+}
+
+static int reply_document(struct http_request *q, int fd, uint64_t size) {
+        struct http_stream stream = {
+                .content_type = "application/json", .next = send_piece, .destroy = sending_free};
+        struct sending *s = calloc(1, sizeof *s);
+
+        if (!s) {
+                close_fd(fd);
+                return -ENOMEM;
+        }
+        *s = (struct sending){.fd = fd, .size = size};
+        stream.userdata = s;
+        return http_reply_stream(q, 200, &stream);
+}
+
+static int get_document(struct http_request *q, void *userdata) {
+        struct routes_context *c = userdata;
+        enum document_kind kind = document_kind_from(http_path_part(q, 1));
+        struct refusal f = {0};
+        struct sha256 digest;
+        uint64_t size;
+        int fd, r = path_digest(q, &digest);
+
+        if (r < 0)
+                return r == -EBADMSG ? 0 : r;
+        if (!manifest_has(c->manifest, &digest))
+                return reply_unknown(q);
+        if (kind == DOCUMENT_KIND_MAX)
+                return http_reply_error(q, 404, "unknown_document", NULL,
+                                        "Documents are tensors, statement, bom and behaviour.");
+        fd = catalog_open_document(c->catalog, &digest, kind, &size, &f);
+        if (fd < 0)
+                return http_reply_error(q, fd == -ENOENT ? 404 : 503, f.code, NULL, "%s.", f.text);
+        return reply_document(q, fd, size);
 }
 
 static int verify_model(struct http_request *q, void *userdata) {
@@ -189,6 +291,10 @@ static const struct http_route routes[] = {
         {.method = "GET", .path = "/health", .handler = service_health},
         {.method = "GET", .path = "/v1/models", .handler = list_models, .permission = "registry.read"},
         {.method = "GET", .path = "/v1/models/{sha256}", .handler = get_model, .permission = "registry.read"},
+        {.method = "GET",
+         .path = "/v1/models/{sha256}/documents/{name}",
+         .handler = get_document,
+         .permission = "registry.read"},
         {.method = "POST",
          .path = "/v1/models/{sha256}/verify",
          .handler = verify_model,

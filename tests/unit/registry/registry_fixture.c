@@ -72,6 +72,7 @@ struct channel_answer registry_fixture_ask(int sock, struct view message, int fd
         copy(a.message, sizeof a.message, json_get_view(o, "message", VIEW("")));
         copy(a.sha256, sizeof a.sha256, json_get_view(o, "sha256", VIEW("")));
         copy(a.name, sizeof a.name, json_get_view(o, "name", VIEW("")));
+        copy(a.kind, sizeof a.kind, json_get_view(o, "kind", VIEW("")));
         return a;
 }
 
@@ -132,4 +133,77 @@ unsigned registry_fixture_count(struct registry_fixture *f) {
 void registry_fixture_object(struct registry_fixture *f, const char *sha256, char out[512]) {
         (void)snprintf(out, 512, "%s/objects/sha256/%.2s/%s", harness_state_path(f->h, "registry"), sha256,
                        sha256 + 2);
+}
+
+/* --- sets --- */
+
+struct buf registry_fixture_listing(const struct test_set *t) {
+        _cleanup_(set_listing_donep) struct set_listing l = {0};
+        struct buf text = BUF_INIT(SET_LISTING_MAX);
+
+        for (size_t i = 0; i < t->n; i++) {
+                struct sha256 d;
+
+                assert_int_equal(sha256_of(view_of(t->contents[i]), &d), 0);
+                assert_int_equal(set_listing_add(&l, view_of(t->paths[i]), strlen(t->contents[i]), &d), 0);
+        }
+        assert_int_equal(set_listing_sort(&l), 0);
+        assert_int_equal(set_listing_write(&l, &text), 0);
+        return text;
+}
+
+struct evidence_spec registry_fixture_set_spec(const char *name, const struct test_set *t) {
+        _cleanup_(buf_donep) struct buf text = registry_fixture_listing(t);
+        struct evidence_spec s = evidence_spec_for(name, buf_view(&text));
+
+        s.kind = "gguf-set";
+        s.members = t->n;
+        s.size = 0;
+        for (size_t i = 0; i < t->n; i++)
+                s.size += strlen(t->contents[i]);
+        return s;
+}
+
+static struct channel_answer hand_in(struct registry_fixture *f, int sock, const char *start,
+                                     struct view content, bool with_size) {
+        _cleanup_(closep) int fd = registry_fixture_file(f, "handed", content);
+        _cleanup_(buf_donep) struct buf message = BUF_INIT(1024);
+        char hex[SHA256_HEX_SIZE];
+        struct sha256 d;
+
+        assert_int_equal(sha256_of(content, &d), 0);
+        sha256_hex(&d, hex);
+        assert_int_equal(buf_printf(&message, "%s,\"sha256\":\"%s\"", start, hex), 0);
+        if (with_size)
+                assert_int_equal(buf_printf(&message, ",\"size\":%zu", content.n), 0);
+        assert_int_equal(buf_append_char(&message, '}'), 0);
+        return registry_fixture_ask(sock, buf_view(&message), fd);
+}
+
+struct channel_answer registry_fixture_member(struct registry_fixture *f, int sock, struct view content) {
+        return hand_in(f, sock, "{\"op\":\"member\"", content, true);
+}
+
+struct channel_answer registry_fixture_document(struct registry_fixture *f, int sock, const char *name,
+                                                struct view content) {
+        char start[128];
+
+        (void)snprintf(start, sizeof start, "{\"op\":\"document\",\"name\":\"%s\"", name);
+        return hand_in(f, sock, start, content, false);
+}
+
+struct channel_answer registry_fixture_promote_set(struct registry_fixture *f, int sock,
+                                                   const struct evidence_spec *s, const struct test_set *t) {
+        _cleanup_(buf_donep) struct buf text = registry_fixture_listing(t),
+                                        message = BUF_INIT((size_t)1 << 20);
+        _cleanup_(closep) int fd = registry_fixture_file(f, "listing", buf_view(&text));
+
+        for (size_t i = 0; i < t->n; i++) {
+                struct channel_answer a = registry_fixture_member(f, sock, view_of(t->contents[i]));
+
+                if (!a.ok)
+                        return a;
+        }
+        evidence_message(f->private_dir, s, &message);
+        return registry_fixture_ask(sock, buf_view(&message), fd);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/fd_channel.h"
+#include "core/set_listing.h"
 #include "support/evidence.h"
 #include "support/harness.h"
 
@@ -21,7 +22,7 @@ int registry_fixture_channel(struct registry_fixture *f, const char *caller);
 /* What the registry answered on the channel. */
 struct channel_answer {
         bool ok, duplicate, final;
-        char code[64], sha256[65], name[256], message[256];
+        char code[64], sha256[65], name[256], message[256], kind[32];
         uint64_t size;
         int fd; /* of open; the test closes it */
 };
@@ -33,6 +34,22 @@ struct channel_answer registry_fixture_promote(struct registry_fixture *f, const
 /* The same with a file of this content and evidence that passes; gives the digest as text too. */
 struct channel_answer registry_fixture_add(struct registry_fixture *f, const char *name, struct view content);
 struct channel_answer registry_fixture_open(int sock, const char *sha256);
+
+/* A set of text files, by hand: paths and contents, sorted by path. */
+#define TEST_SET_MAX 8
+struct test_set {
+        size_t n;
+        const char *paths[TEST_SET_MAX], *contents[TEST_SET_MAX];
+};
+struct buf registry_fixture_listing(const struct test_set *t); /* the caller frees it */
+/* Evidence that passes for this set, of kind gguf-set. */
+struct evidence_spec registry_fixture_set_spec(const char *name, const struct test_set *t);
+struct channel_answer registry_fixture_member(struct registry_fixture *f, int sock, struct view content);
+struct channel_answer registry_fixture_document(struct registry_fixture *f, int sock, const char *name,
+                                                struct view content);
+/* Hands in all members and asks for the promotion, on that channel. */
+struct channel_answer registry_fixture_promote_set(struct registry_fixture *f, int sock,
+                                                   const struct evidence_spec *s, const struct test_set *t);
 
 /* Body of an HTTP call as `caller`; the test frees it. */
 unsigned registry_fixture_call(struct registry_fixture *f, const char *caller, const char *method,
