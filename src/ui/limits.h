@@ -31,8 +31,8 @@
 #define UI_LISTED_MAX         500u
 
 /* Other services */
-#define UI_RULES_BYTES_MAX   ((size_t)1 << 20) /* the whole catalogue as JSON */
-#define UI_ANSWER_MAX        ((size_t)16 << 20)
+#define UI_RULES_BYTES_MAX   ((size_t)1 << 20)          /* the whole catalogue as JSON */
+#define UI_ANSWER_MAX        ((size_t)32 << 20)         /* a model with all its files is the largest */
 #define UI_QUICK_USEC        ((uint64_t)10 * 1000000)   /* reads and small acts */
 #define UI_PROBE_USEC        ((uint64_t)2 * 1000000)    /* is somebody there? */
 #define UI_LOAD_USEC         ((uint64_t)3630 * 1000000) /* longest load_timeout_seconds and a little */

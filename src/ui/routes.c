@@ -33,6 +33,7 @@ static const struct http_route routes[] = {
 
         GET("/api/models", services_on_models),
         GET("/api/models/{sha256}", services_on_model),
+        GET("/api/models/{sha256}/documents/{name}", services_on_model_document),
         POST("/api/models/{sha256}/verify", services_on_model_verify),
         DELETE("/api/models/{sha256}", services_on_model_delete),
         GET("/api/jobs", services_on_jobs),

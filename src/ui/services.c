@@ -88,6 +88,12 @@ int services_on_model(struct http_request *q, void *userdata) {
         return run_act(app, q, app->registry, "registry", &act);
 }
 
+int services_on_model_document(struct http_request *q, void *userdata) {
+        struct app *app = userdata;
+
+        return pass_document(q, app->registry, "registry", "/v1/models/", "unknown_model");
+}
+
 int services_on_model_verify(struct http_request *q, void *userdata) {
         static const struct act act = {"POST", "/v1/models/", "/verify", "unknown_model",
                                        "model_verify_asked"};

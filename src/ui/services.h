@@ -6,6 +6,7 @@
 
 int services_on_models(struct http_request *q, void *app);
 int services_on_model(struct http_request *q, void *app);
+int services_on_model_document(struct http_request *q, void *app);
 int services_on_model_verify(struct http_request *q, void *app);
 int services_on_model_delete(struct http_request *q, void *app);
 int services_on_jobs(struct http_request *q, void *app);

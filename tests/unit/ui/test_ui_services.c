@@ -111,17 +111,25 @@ static int next_part(void *userdata, struct buf *out) {
         return r < 0 ? r : w->next < w->count;
 }
 
-static int on_document(struct http_request *q, void *userdata) {
+static int send_document(struct http_request *q, const char *service) {
         struct words *w = calloc(1, sizeof(*w));
         struct http_stream s = {"application/json", next_part, free, w};
 
         if (!view_eq_str(http_path_part(q, 0), "j-1") || !view_eq_str(http_path_part(q, 1), "tensors") ||
-            !came_from_ui(q, "quarantine")) {
+            !came_from_ui(q, service)) {
                 free(w);
                 return http_reply_error(q, 404, "unknown_document", NULL, "none");
         }
         w->count = 5;
         return http_reply_stream(q, 200, &s);
+}
+
+static int on_document(struct http_request *q, void *userdata) {
+        return send_document(q, "quarantine");
+}
+
+static int on_model_document(struct http_request *q, void *userdata) {
+        return send_document(q, "registry");
 }
 
 static int on_inference_status(struct http_request *q, void *userdata) {
@@ -133,6 +141,7 @@ static const struct http_route registry_routes[] = {
         {.method = "GET", .path = "/v1/models", .handler = on_models},
         {.method = "DELETE", .path = "/v1/models/{id}", .handler = on_model_delete},
         {.method = "POST", .path = "/v1/models/{id}/verify", .handler = on_refusing},
+        {.method = "GET", .path = "/v1/models/{id}/documents/{name}", .handler = on_model_document},
         {0},
 };
 static const struct http_route quarantine_routes[] = {
@@ -341,16 +350,23 @@ static void ids_that_would_change_the_path_are_refused(void **state) {
 }
 
 static void a_document_is_passed_on_whole(void **state) {
+        static const char *const paths[] = {"/api/jobs/j-1/documents/tensors",
+                                            "/api/models/j-1/documents/tensors"};
         struct browser b = owner();
-        _cleanup_(page_done) struct page p;
-        size_t commas = 0;
 
-        browse(&b, "GET", "/api/jobs/j-1/documents/tensors", NULL, &p);
-        assert_int_equal(p.status, 200);
-        assert_non_null(strstr(buf_str(&p.head), "application/json"));
-        for (size_t i = 0; i < p.body.n; i++)
-                commas += p.body.p[i] == ',';
-        assert_int_equal(commas, 5 * 20000 - 1);
+        for (size_t k = 0; k < ARRAY_SIZE(paths); k++) {
+                _cleanup_(page_done) struct page p;
+                size_t commas = 0;
+
+                browse(&b, "GET", paths[k], NULL, &p);
+                assert_int_equal(p.status, 200);
+                assert_non_null(strstr(buf_str(&p.head), "application/json"));
+                for (size_t i = 0; i < p.body.n; i++)
+                        commas += p.body.p[i] == ',';
+                assert_int_equal(commas, 5 * 20000 - 1);
+        }
+        assert_code(&b, "GET", "/api/models/j-1/documents/bom", NULL, 404, "unknown_document");
+        assert_code(&b, "GET", "/api/models/j%3F/documents/tensors", NULL, 404, "unknown_model");
         assert_code(&b, "GET", "/api/jobs/j-1/documents/bom", NULL, 404, "unknown_document");
         assert_code(&b, "GET", "/api/jobs/j-1/documents/a%3Fb", NULL, 404, "unknown_document");
         assert_code(&b, "GET", "/api/jobs/j%3F/documents/tensors", NULL, 404, "unknown_job");
