@@ -17,8 +17,8 @@ static bool go_on(bool (*ask)(void *), void *userdata) {
 static int spawn(const struct llama_start *start, struct llama_session *s) {
         struct launcher_request q = {
                 .kind = LAUNCHER_LLAMA_SERVER,
-                .fds = {start->model_fd, -EBADF},
-                .n_fds = 1,
+                .fds = {start->model_fd},
+                .n_fds = start->n_parts > 0 ? start->n_parts : 1,
                 .threads = start->threads,
                 .context = start->context,
                 .slots = 1,
@@ -27,6 +27,10 @@ static int spawn(const struct llama_start *start, struct llama_session *s) {
         };
         int r;
 
+        if (start->n_parts > LAUNCHER_FDS_MAX)
+                return -E2BIG;
+        if (start->n_parts > 0)
+                memcpy(q.fds, start->part_fds, start->n_parts * sizeof q.fds[0]);
         r = launcher_spawn(start->launcher, &q, &s->worker);
         if (r < 0)
                 return r;

@@ -16,7 +16,10 @@ struct llama_session {
 struct llama_start {
         struct launcher *launcher;
         int model_fd;
-        uint64_t model_size;
+        const int *
+                part_fds; /* instead of model_fd: the files of a split model in order; NULL: it is one file */
+        unsigned n_parts;
+        uint64_t model_size; /* of all parts */
         uint32_t context;
         unsigned threads;
         uint64_t timeout_usec;
@@ -24,7 +27,8 @@ struct llama_start {
         void *userdata;
 };
 
-/* 0 when it listens. -ENOENT: there is no worker root. -ECHILD: it ended while loading (*ret_status). -ETIMEDOUT. */
+/* 0 when it listens. -ENOENT: there is no worker root. -ECHILD: it ended while loading (*ret_status). -ETIMEDOUT.
+ * -E2BIG: more than LAUNCHER_FDS_MAX parts. */
 SAI_NODISCARD int llama_session_start(const struct llama_start *start, struct llama_session *ret,
                                       int *ret_status);
 void llama_session_done(struct llama_session *s);
