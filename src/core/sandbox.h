@@ -45,8 +45,10 @@ struct sandbox_profile {
         unsigned calls;
         const char *const *more_calls;    /* NULL-terminated, may be NULL */
         const struct sandbox_path *paths; /* ends with path == NULL; may be NULL: no path at all */
-        uint64_t memory_bytes;            /* RLIMIT_AS-like cap as RLIMIT_DATA; 0 = none */
-        unsigned files;                   /* RLIMIT_NOFILE; 0 = unchanged */
+        const int *folders;               /* open folders beneath which may be read, too */
+        size_t n_folders;
+        uint64_t memory_bytes;  /* RLIMIT_AS-like cap as RLIMIT_DATA; 0 = none */
+        unsigned files;         /* RLIMIT_NOFILE; 0 = unchanged */
         unsigned processes;     /* RLIMIT_NPROC is per user and useless here: 0 = no new processes */
         bool kill_process;      /* forbidden call: true = SIGSYS kills (workers), false = EPERM */
         bool no_memory_execute; /* refuse PROT_EXEC mmap/mprotect after entry (not with JIT) */

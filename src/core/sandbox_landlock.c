@@ -98,6 +98,19 @@ static int add_paths(int ruleset, uint64_t handled, const struct sandbox_path *p
         return 0;
 }
 
+/* What is open already can be read beneath, wherever it lies: only Landlock would refuse it. */
+static int add_folders(int ruleset, uint64_t handled, const struct sandbox_profile *p, struct fault *reterr) {
+        for (size_t i = 0; i < p->n_folders; i++) {
+                struct landlock_path_beneath_attr rule = {.parent_fd = p->folders[i],
+                                                          .allowed_access = READ_RIGHTS & handled};
+
+                if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+                        return fault_set(reterr, negative_errno(), "SANDBOX-005", 0,
+                                         "Landlock rule for an open folder: %m");
+        }
+        return 0;
+}
+
 int sandbox_landlock(const struct sandbox_profile *profile, struct sandbox_report *ret,
                      struct fault *reterr) {
         static const struct sandbox_path proc[] = {{"/proc", SANDBOX_READ, true}, {0}};
@@ -113,6 +126,8 @@ int sandbox_landlock(const struct sandbox_profile *profile, struct sandbox_repor
         if (ruleset < 0)
                 return fault_set(reterr, negative_errno(), "SANDBOX-006", 0, "Landlock ruleset: %m");
         r = add_paths(ruleset, a.files, profile->paths, reterr);
+        if (r >= 0)
+                r = add_folders(ruleset, a.files, profile, reterr);
         if (r >= 0 && SANDBOX_SANITIZER)
                 r = add_paths(ruleset, a.files, proc, reterr);
         if (r < 0)

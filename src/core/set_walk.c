@@ -17,6 +17,7 @@ struct walk {
         struct set_walk *found;
         struct pending pending;
         struct fault *fault;
+        size_t text; /* of the listing to come */
 };
 
 static void closedirp(DIR **d) {
@@ -132,6 +133,9 @@ static int see_file(struct walk *w, const char *path, const struct stat *st) {
                               "has a second name (hard link), through which it could be changed");
         if (st->st_mode & (S_ISUID | S_ISGID | S_ISVTX))
                 return refuse(w, -EBADMSG, "special_mode", path, "is set-user-ID, set-group-ID or sticky");
+        w->text += strlen(path) + SHA256_HEX_SIZE + 22; /* at most: digest, size and two separators */
+        if (w->text > SET_LISTING_MAX - sizeof SET_LISTING_HEAD)
+                return refuse(w, -E2BIG, "names_too_long", path, "all names together are longer than 8 MiB");
         if (w->found->n == SET_MEMBERS_MAX)
                 return refuse(w, -E2BIG, "too_many_files", path, "more than 20,000 files");
         if (st->st_size < 0 || u64_add(w->found->size, (uint64_t)st->st_size, &sum) < 0 ||

@@ -147,6 +147,27 @@ int sig_check_folder(const struct sig_bundle *b, const struct sig_trust *t, int 
         return r;
 }
 
+int sig_check_listing(const struct sig_bundle *b, const struct sig_trust *t, const struct set_listing *l,
+                      uint64_t now, struct sig_result *ret, struct fault *reterr) {
+        _cleanup_(sig_statement_freep) struct sig_statement *s = NULL;
+        struct sig_result result;
+        struct sha256 digest;
+        int r = set_listing_digest(l, &digest);
+
+        if (r >= 0)
+                r = sig_check_signer(b, t, &digest, now, &result, reterr);
+        if (r >= 0 && b->content == SIG_ENVELOPE)
+                r = sig_statement_read(b->payload, &s, reterr);
+        if (r >= 0 && s)
+                r = sig_tree_check_listing(s, l, reterr);
+        if (r < 0)
+                return r;
+        result.files = l->n;
+        result.bytes = l->size;
+        *ret = result;
+        return 0;
+}
+
 static struct view trimmed(struct view v) {
         while (v.n > 0 && (v.p[v.n - 1] == '\n' || v.p[v.n - 1] == '\r' || v.p[v.n - 1] == ' '))
                 v.n--;

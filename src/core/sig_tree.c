@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "core/set_walk.h"
 
 #define READ_BYTES ((size_t)1 << 20)
 
@@ -302,6 +303,54 @@ static int compare(int dir_fd, const struct sig_statement *s, const struct sig_r
         return 0;
 }
 
+static const struct sig_resource **sorted_parts(const struct sig_statement *s) {
+        const struct sig_resource **parts = calloc(s->n_resources, sizeof(const struct sig_resource *));
+
+        if (!parts)
+                return NULL;
+        for (size_t i = 0; i < s->n_resources; i++)
+                parts[i] = &s->resources[i];
+        qsort(parts, s->n_resources, sizeof(const struct sig_resource *), by_resource);
+        return parts;
+}
+
+static bool is_beside(struct view path) {
+        _cleanup_(freep) char *top = NULL;
+        struct view rest = path, head;
+
+        top = view_dup(view_split(&rest, '/', &head) ? head : path);
+        return top && set_name_is_left_out(top);
+}
+
+int sig_tree_check_listing(const struct sig_statement *s, const struct set_listing *l, struct fault *reterr) {
+        _cleanup_(freep) const struct sig_resource **parts = NULL;
+        size_t i = 0;
+
+        if (s->is_sharded || s->hash != SIG_SHA256)
+                return -EOPNOTSUPP;
+        parts = sorted_parts(s);
+        if (!parts)
+                return fault_set(reterr, -ENOMEM, NULL, 0, "out of memory");
+        for (size_t k = 0; k < s->n_resources; k++) {
+                const struct set_member *m = i < l->n ? &l->members[i] : NULL;
+                int order = m ? view_compare(view_of(m->path), parts[k]->path) : 1;
+
+                if (order < 0)
+                        break;
+                if (order > 0 && !is_beside(parts[k]->path))
+                        return missing(parts[k]->path, reterr);
+                if (order > 0)
+                        continue;
+                if (memcmp(m->sha256.b, parts[k]->digest, SHA256_SIZE) != 0)
+                        return say(reterr, -EBADMSG, "PROVENANCE-031", m->path,
+                                   "is not the file that was signed");
+                i++;
+        }
+        return i == l->n ? 0
+                         : say(reterr, -EBADMSG, "PROVENANCE-032", l->members[i].path,
+                               "is in the folder, but not among the signed files");
+}
+
 int sig_tree_check(int dir_fd, const struct sig_statement *s, const char *bundle, uint64_t *ret_files,
                    uint64_t *ret_bytes, struct fault *reterr) {
         _cleanup_(freep) const struct sig_resource **parts = NULL;
@@ -311,12 +360,9 @@ int sig_tree_check(int dir_fd, const struct sig_statement *s, const char *bundle
         int r;
 
         left_out(s, bundle, ignored);
-        parts = calloc(s->n_resources, sizeof(const struct sig_resource *));
+        parts = sorted_parts(s);
         if (!parts)
                 return fault_set(reterr, -ENOMEM, NULL, 0, "out of memory");
-        for (size_t i = 0; i < s->n_resources; i++)
-                parts[i] = &s->resources[i];
-        qsort(parts, s->n_resources, sizeof(const struct sig_resource *), by_resource);
         r = sig_tree_list(dir_fd, ignored, &t, reterr);
         if (r >= 0)
                 r = compare(dir_fd, s, parts, &t, &bytes, reterr);

@@ -2,6 +2,7 @@
  * outside is reached. Blocking reads; not for service loops. */
 #pragma once
 
+#include "core/set_listing.h"
 #include "core/sig_statement.h"
 
 #define SIG_TREE_DEPTH_MAX 32
@@ -26,5 +27,9 @@ SAI_NODISCARD int sig_tree_hash(int dir_fd, struct sig_tree *t, struct fault *re
  * `bundle`: relative path of the signature's own file when it lies in the folder, or NULL. PROVENANCE-030 to -034. */
 SAI_NODISCARD int sig_tree_check(int dir_fd, const struct sig_statement *s, const char *bundle,
                                  uint64_t *ret_files, uint64_t *ret_bytes, struct fault *reterr);
+/* The same for a set of which all digests are known: nothing is read. -EOPNOTSUPP without a rule when the statement goes by other
+ * digests than SHA-256 of whole files. What is signed beside the members (set_name_is_left_out) does not count. */
+SAI_NODISCARD int sig_tree_check_listing(const struct sig_statement *s, const struct set_listing *l,
+                                         struct fault *reterr);
 /* What the writer leaves out, beside the signature itself. NULL-terminated. */
 extern const char *const sig_default_ignored[];

@@ -26,12 +26,18 @@ static const struct model_rule_text before[] = {
          "The file is larger than limits.artifact_bytes of policy.yaml, and is not even read.",
          "Take a smaller variant of the model (a stronger quantization), or let the owner raise the limit."},
         {"FORMAT-001", 2, FINDING_REJECT, "not a model format",
-         "The content is neither GGUF nor safetensors. Other formats can hold programs, so they are not read "
+         "The content is neither GGUF nor safetensors, nor a folder of such files. Other formats can hold "
+         "programs, so they are not read "
          "further.",
          OTHER_FORMAT},
         {"FORMAT-002", 2, FINDING_REJECT, "a format that policy does not accept",
          "policy.yaml lists the accepted formats, and this one is switched off there.",
          "Get the model in a format that is accepted, or let the owner change the list."},
+        {"FORMAT-003", 2, FINDING_REJECT, "a folder that can't be a model",
+         "The folder holds a link, a pipe, a device, a file with a second name or with an unprintable name, "
+         "or more files or levels than one model may have. Nothing in it was read.",
+         "Remove what the finding names; copy files instead of linking them. Put each model into a folder of "
+         "its own."},
         {"WORKER-001", 2, FINDING_REJECT, "the reader ended before the end of the file",
          "The separate process that reads hostile bytes died. The file may be made to break readers; what "
          "was seen until then is not believed.",

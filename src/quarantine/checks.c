@@ -66,17 +66,29 @@ static bool has_reject(const struct stage *s) {
 }
 
 int check_format(const struct policy *p, const struct model_summary *summary, struct stage *s) {
-        bool known = summary->kind == MODEL_KIND_GGUF || summary->kind == MODEL_KIND_SAFETENSORS;
-        bool allowed = (summary->kind == MODEL_KIND_GGUF && p->gguf) ||
-                       (summary->kind == MODEL_KIND_SAFETENSORS && p->safetensors);
+        bool known = true, allowed = false;
 
+        switch (summary->kind) {
+        case MODEL_KIND_GGUF:
+        case MODEL_KIND_GGUF_SET:
+                allowed = p->gguf;
+                break;
+        case MODEL_KIND_SAFETENSORS:
+        case MODEL_KIND_SAFETENSORS_SET:
+                allowed = p->safetensors;
+                break;
+        case MODEL_KIND_DIFFUSION:
+                allowed = p->diffusion;
+                break;
+        default:
+                known = false;
+        }
         if (allowed || has_reject(s))
                 return 0; /* a reader has said already, and better, what it is */
         return known ? stage_say(s, STAGE_FORMAT, FINDING_REJECT, "FORMAT-002",
-                                 "%s files are not accepted by policy.yaml (formats)",
-                                 model_kind_title(summary->kind))
+                                 "%s: not accepted by policy.yaml (formats)", model_kind_title(summary->kind))
                      : stage_say(s, STAGE_FORMAT, FINDING_REJECT, "FORMAT-001",
-                                 "this is not a GGUF or Safetensors model: %s",
+                                 "this is not a model of an accepted format: %s",
                                  model_kind_title(summary->kind));
 }
 
@@ -87,17 +99,17 @@ static bool digest_is(const struct json *o, const struct sha256 *digest) {
         return view_eq_str(json_get_view(o, "sha256", VIEW_NULL), hex);
 }
 
-static int check_pin(const struct json *pin, const struct artifact *a, const struct sha256 *digest,
+static int check_pin(const struct json *pin, struct view name, uint64_t n, const struct sha256 *digest,
                      struct stage *s) {
         uint64_t size;
 
-        if (!view_eq(json_get_view(pin, "name", VIEW_NULL), a->name))
+        if (!view_eq(json_get_view(pin, "name", VIEW_NULL), name))
                 return 0;
         if (!digest_is(pin, digest))
                 return stage_say(s, STAGE_INTEGRITY, FINDING_REJECT, "INTEGRITY-001",
                                  "models.lock.yaml pins this name to another content (line %llu)",
                                  (unsigned long long)pin->at);
-        if (json_get_u64(pin, "size", &size) == 0 && size != a->size)
+        if (json_get_u64(pin, "size", &size) == 0 && size != n)
                 return stage_say(s, STAGE_INTEGRITY, FINDING_REJECT, "INTEGRITY-001",
                                  "models.lock.yaml pins this name to another size (line %llu)",
                                  (unsigned long long)pin->at);
@@ -116,15 +128,77 @@ static int check_block(const struct json *block, const struct sha256 *digest, st
                          "blocked by models.lock.yaml: %s", buf_str(&reason));
 }
 
+/* What has been said since is about this member. */
+static void name_member(struct stage *s, size_t before, size_t position) {
+        for (size_t i = before; i < s->n; i++)
+                s->findings[i].member = (uint32_t)position + 1;
+}
+
+static int check_pinned_member(const struct json *pin, const struct artifact *a,
+                               const struct set_listing *set, struct stage *s) {
+        struct view path = json_get_view(pin, "name", VIEW_NULL);
+        size_t before = s->n, i;
+        int r;
+
+        if (!view_starts(path, a->name) || path.n <= a->name.n + 1 || path.p[a->name.n] != '/')
+                return 0;
+        i = set_listing_find(set, view_sub(path, a->name.n + 1, SIZE_MAX));
+        if (i == SIZE_MAX)
+                return 0;
+        r = check_pin(pin, path, set->members[i].size, &set->members[i].sha256, s);
+        name_member(s, before, i);
+        return r;
+}
+
+static int by_digest(const void *a, const void *b) {
+        return memcmp(((const struct set_member *const *)a)[0]->sha256.b,
+                      ((const struct set_member *const *)b)[0]->sha256.b, SHA256_SIZE);
+}
+
+static int is_digest(const void *digest, const void *member) {
+        return memcmp(digest, ((const struct set_member *const *)member)[0]->sha256.b, SHA256_SIZE);
+}
+
+/* Both lists may be long: the members are sorted by digest once. */
+static int check_blocked_members(const struct json *blocks, const struct set_listing *set, struct stage *s) {
+        _cleanup_(freep) const struct set_member **sorted = NULL;
+        int r = 0;
+
+        if (!blocks || !blocks->child)
+                return 0;
+        sorted = calloc(set->n, sizeof(const struct set_member *));
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < set->n; i++)
+                sorted[i] = &set->members[i];
+        qsort(sorted, set->n, sizeof(const struct set_member *), by_digest);
+        for (const struct json *c = blocks->child; c && r >= 0; c = c->next) {
+                const struct set_member *const *found;
+                struct sha256 digest;
+                size_t before = s->n;
+
+                if (sha256_from_hex(json_get_view(c, "sha256", VIEW_NULL), &digest) < 0)
+                        continue;
+                found = bsearch(&digest, sorted, set->n, sizeof(const struct set_member *), is_digest);
+                if (!found)
+                        continue;
+                r = check_block(c, &digest, s);
+                name_member(s, before, (size_t)(*found - set->members));
+        }
+        return r;
+}
+
 int check_integrity(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
-                    struct stage *s) {
+                    const struct set_listing *set, struct stage *s) {
         const struct json *root = json_root(p->lock), *pins = json_get_typed(root, "pins", JSON_ARRAY),
                           *blocks = json_get_typed(root, "blocklist", JSON_ARRAY);
         int r = 0;
 
         for (const struct json *c = pins ? pins->child : NULL; c && r >= 0; c = c->next)
-                r = check_pin(c, a, digest, s);
+                r = check_pin(c, a->name, a->size, digest, s);
+        for (const struct json *c = pins && set ? pins->child : NULL; c && r >= 0; c = c->next)
+                r = check_pinned_member(c, a, set, s);
         for (const struct json *c = blocks ? blocks->child : NULL; c && r >= 0; c = c->next)
                 r = check_block(c, digest, s);
-        return r;
+        return r < 0 || !set ? r : check_blocked_members(blocks, set, s);
 }

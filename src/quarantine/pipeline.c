@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "quarantine/checks.h"
+#include "quarantine/scan_set.h"
 
 struct run {
         const struct pipeline *p;
@@ -45,8 +46,9 @@ static int copy_findings(struct verdict *v, const struct collector *c) {
         return r;
 }
 
-/* Stages 2, 3, 4 and 5 rest on the one pass over the bytes. */
+/* Stages 2, 3, 4 and 5 rest on the one pass over the bytes; of a set, findings of stage 7 come with it. */
 static int settle_pass(struct run *run, const struct scan_result *result) {
+        const struct set_listing *set = run->a->set ? &run->v->members : NULL;
         struct verdict *v = run->v;
         int r;
 
@@ -57,13 +59,17 @@ static int settle_pass(struct run *run, const struct scan_result *result) {
         if (r >= 0 && result->trouble == WORKER_FINE)
                 r = check_format(run->p->policy, &v->summary, &v->stages[STAGE_FORMAT]);
         if (r >= 0)
-                r = check_integrity(run->p->policy, run->a, &v->sha256, &v->stages[STAGE_INTEGRITY]);
+                r = check_integrity(run->p->policy, run->a, &v->sha256, set, &v->stages[STAGE_INTEGRITY]);
         if (r >= 0)
-                r = check_provenance(run->p->policy, run->a, &v->sha256, &v->stages[STAGE_PROVENANCE]);
+                r = check_provenance(run->p->policy, run->a, &v->sha256, set, &v->stages[STAGE_PROVENANCE]);
         if (r < 0)
                 return r;
         for (unsigned i = STAGE_FORMAT; i <= STAGE_STATIC; i++)
                 stage_settle(&v->stages[i]);
+        if (set && (v->summary.kind == MODEL_KIND_DIFFUSION || v->stages[STAGE_DIFFUSION].n > 0)) {
+                stage_settle(&v->stages[STAGE_DIFFUSION]);
+                v->stages[STAGE_DIFFUSION].bytes = result->bytes;
+        }
         if (result->trouble != WORKER_FINE)
                 v->stages[STAGE_STATIC].status = STAGE_NOT_RUN;
         for (unsigned i = STAGE_FORMAT; i <= STAGE_STATIC; i++) {
@@ -74,22 +80,58 @@ static int settle_pass(struct run *run, const struct scan_result *result) {
         return 0;
 }
 
-static int pass_into(struct run *run, struct scan_result *result, enum worker_trouble *ret_trouble) {
-        struct scan_watch watch = {.progress = on_slot, .userdata = run};
-        int r;
+static int finish_pass(struct run *run, const struct scan_result *result, enum worker_trouble *ret_trouble) {
+        int r = settle_pass(run, result);
 
-        r = scan_pass(&run->p->engine, run->a->fd, run->a->size, run->a->name, &watch, result);
-        if (r >= 0)
-                r = settle_pass(run, result);
         if (r < 0)
                 return r;
         *ret_trouble = result->trouble;
         return result->trouble == WORKER_FINE ? tell_finished(run, STAGE_STATIC) : 0;
 }
 
+static int pass_over_file(struct run *run, enum worker_trouble *ret_trouble) {
+        struct scan_watch watch = {.progress = on_slot, .userdata = run};
+        _cleanup_(freep) struct scan_result *result = calloc(1, sizeof *result);
+        int r;
+
+        if (!result)
+                return -ENOMEM;
+        r = scan_pass(&run->p->engine, run->a->fd, run->a->size, run->a->name, &watch, result);
+        return r < 0 ? r : finish_pass(run, result, ret_trouble);
+}
+
+static int name_members(struct verdict *v, const struct set_walk *set) {
+        int r = 0;
+
+        member_names_done(&v->names);
+        for (size_t i = 0; i < set->n && r >= 0; i++) {
+                uint32_t number;
+
+                r = member_names_add(&v->names, view_of(set->files[i].path), &number);
+        }
+        return r;
+}
+
+static int pass_over_set(struct run *run, enum worker_trouble *ret_trouble) {
+        struct scan_watch watch = {.progress = on_slot, .userdata = run};
+        _cleanup_(scan_set_result_freep) struct scan_set_result *result = calloc(1, sizeof *result);
+        int r;
+
+        if (!result)
+                return -ENOMEM;
+        r = scan_set(&run->p->engine, run->a->fd, run->a->set, &watch, result);
+        if (r >= 0)
+                r = name_members(run->v, run->a->set);
+        if (r < 0)
+                return r;
+        run->v->members = result->listing;
+        run->v->kinds = TAKE_PTR(result->kinds);
+        result->listing = (struct set_listing){0};
+        return finish_pass(run, &result->whole, ret_trouble);
+}
+
 static int run_pass(struct run *run, enum worker_trouble *ret_trouble) {
         struct stage *source = &run->v->stages[STAGE_SOURCE];
-        struct scan_result *result;
         int r;
 
         r = check_source(run->p->policy, run->a, source);
@@ -98,18 +140,74 @@ static int run_pass(struct run *run, enum worker_trouble *ret_trouble) {
         stage_settle(source);
         if (run->a->size > run->p->policy->artifact_bytes)
                 return 0; /* too large to be read at all */
-        result = calloc(1, sizeof *result);
-        if (!result)
-                return -ENOMEM;
-        r = pass_into(run, result, ret_trouble);
-        free(result);
-        return r;
+        return run->a->set ? pass_over_set(run, ret_trouble) : pass_over_file(run, ret_trouble);
 }
 
 static bool on_prompt(unsigned asked, unsigned of, void *userdata) {
         const struct run *run = userdata;
 
         return tell_progress(run, STAGE_BEHAVIOUR, of ? run->a->size / of * asked : 0);
+}
+
+static void close_members(struct artifact_member *list, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                close_fd(list[i].fd);
+        free(list);
+}
+
+/* A split GGUF is run from the descriptors of its parts, whose order is that of their names. -E2BIG past what can be handed on. */
+static int open_members(const struct run *run, struct artifact_member **ret, size_t *ret_n) {
+        const struct set_walk *set = run->a->set;
+        struct artifact_member *list = calloc(LAUNCHER_FDS_MAX, sizeof *list);
+        size_t n = 0;
+        int r = list ? 0 : -ENOMEM;
+
+        for (size_t i = 0; i < set->n && i < run->v->members.n && r >= 0; i++) {
+                if (!view_ends(view_of(set->files[i].path), VIEW(".gguf")))
+                        continue;
+                r = n < LAUNCHER_FDS_MAX ? set_walk_open(run->a->fd, &set->files[i]) : -E2BIG;
+                if (r >= 0)
+                        list[n++] = (struct artifact_member){.fd = r,
+                                                             .size = set->files[i].size,
+                                                             .name = set->files[i].path,
+                                                             .sha256 = run->v->members.members[i].sha256};
+        }
+        if (r < 0) {
+                close_members(list, n);
+                return r;
+        }
+        *ret = list;
+        *ret_n = n;
+        return 0;
+}
+
+static int test_split(struct run *run, const struct behaviour_watch *watch, struct stage *s) {
+        struct artifact_member *list = NULL;
+        struct artifact a = *run->a;
+        int r = open_members(run, &list, &a.n_members);
+
+        if (r == -E2BIG)
+                return stage_say(s, STAGE_BEHAVIOUR, FINDING_INFO, "BEHAVIOUR-102",
+                                 "the model has more than %u parts; it can't be tried here",
+                                 LAUNCHER_FDS_MAX);
+        if (r < 0)
+                return r;
+        a.members = list;
+        r = behaviour_test(&run->p->behaviour, run->p->policy, &a, &run->v->summary, watch, s);
+        close_members(list, a.n_members);
+        return r;
+}
+
+static int test_behaviour(struct run *run, const struct behaviour_watch *watch, struct stage *s) {
+        const struct model_summary *summary = &run->v->summary;
+
+        if (summary->kind == MODEL_KIND_GGUF_SET)
+                return test_split(run, watch, s);
+        if (!run->a->set)
+                return behaviour_test(&run->p->behaviour, run->p->policy, run->a, summary, watch, s);
+        s->status = STAGE_NOT_APPLICABLE;
+        return stage_say(s, STAGE_BEHAVIOUR, FINDING_INFO, "BEHAVIOUR-100",
+                         "nothing here runs models of this kind, so its answers were not tested");
 }
 
 static int run_behaviour(struct run *run) {
@@ -120,7 +218,7 @@ static int run_behaviour(struct run *run) {
         stage_done(s);
         if (!tell_progress(run, STAGE_BEHAVIOUR, 0))
                 return -ECANCELED;
-        r = behaviour_test(&run->p->behaviour, run->p->policy, run->a, &run->v->summary, &watch, s);
+        r = test_behaviour(run, &watch, s);
         if (r < 0)
                 return r;
         if (s->status == STAGE_NOT_RUN)
@@ -128,6 +226,7 @@ static int run_behaviour(struct run *run) {
         return tell_finished(run, STAGE_BEHAVIOUR);
 }
 
+/* What the worker found out about the folder as an image model has come with the pass. */
 static int run_diffusion(struct run *run) {
         struct stage *s = &run->v->stages[STAGE_DIFFUSION];
 
@@ -135,7 +234,8 @@ static int run_diffusion(struct run *run) {
                 return 0;
         s->status = STAGE_NOT_APPLICABLE;
         return stage_say(s, STAGE_DIFFUSION, FINDING_INFO, "DIFFUSION-000",
-                         "this is a single file, not an image model's folder");
+                         "this is %s, not an image model's folder",
+                         run->a->set ? "a model in several files" : "a single file");
 }
 
 static int mark_left_out(struct run *run) {
@@ -164,6 +264,24 @@ static int name_artifact(struct run *run) {
         (void)snprintf(run->v->scanner, sizeof run->v->scanner, "%s", run->p->scanner);
         run->v->last_stage = run->last;
         run->v->summary.size = run->a->size;
+        return 0;
+}
+
+int pipeline_refuse(const struct pipeline *p, const struct artifact *a, unsigned last,
+                    const struct fault *why, struct verdict *v) {
+        struct run run = {.p = p, .a = a, .v = v, .last = last};
+        int r = name_artifact(&run);
+
+        v->summary.kind = MODEL_KIND_FOLDER;
+        if (r >= 0)
+                r = check_source(p->policy, a, &v->stages[STAGE_SOURCE]);
+        if (r >= 0)
+                r = stage_say(&v->stages[STAGE_FORMAT], STAGE_FORMAT, FINDING_REJECT, "FORMAT-003", "%s",
+                              why->text);
+        if (r < 0)
+                return r;
+        stage_settle(&v->stages[STAGE_SOURCE]);
+        stage_settle(&v->stages[STAGE_FORMAT]);
         return 0;
 }
 

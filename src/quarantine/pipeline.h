@@ -22,6 +22,9 @@ struct pipeline_watch {
         void *userdata;
 };
 
+/* The verdict over a folder that set_walk refuses: nothing in it was read. */
+SAI_NODISCARD int pipeline_refuse(const struct pipeline *p, const struct artifact *a, unsigned last,
+                                  const struct fault *why, struct verdict *v);
 /* `last`: 7, or less when only some stages are wanted (5: what needs no model to run). Stages of *v that a former run
  * finished (v->is_known) are kept. 0 and *v filled: see verdict_is_pass; *ret_trouble tells of a worker in trouble (its
  * stage 2 failed then). Negative: I/O, no memory, -ECANCELED, -ESTALE (the file changed). */

@@ -118,6 +118,7 @@ static int read_policy(struct policy *p, int config_dir, struct digest *digest, 
         limits = json_get_typed(root, "limits", JSON_OBJECT);
         p->gguf = !formats || list_holds(formats, "gguf");
         p->safetensors = !formats || list_holds(formats, "safetensors");
+        p->diffusion = !formats || list_holds(formats, "diffusion");
         p->local_signed = is_required(provenance, "local", "optional");
         p->url_signed = is_required(provenance, "url", "required");
         p->artifact_bytes = large(limits, "artifact_bytes", (uint64_t)1 << 37, ARTIFACT_BYTES_MAX);

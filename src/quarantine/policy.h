@@ -17,7 +17,7 @@ struct trusted_key {
 };
 
 struct policy {
-        bool gguf, safetensors;
+        bool gguf, safetensors, diffusion;
         bool local_signed, url_signed; /* a signature is required */
         struct trusted_key keys[TRUSTED_KEYS_MAX];
         size_t n_keys;

@@ -24,10 +24,13 @@ static int decode_signature(struct view text, struct buf *out) {
 }
 
 /* The whole file, bound to the digest of the pass. NULL in *ret_message->p when it is too long. */
-static int read_message(const struct artifact *a, const struct sha256 *digest, struct buf *message) {
+static int read_message(const struct artifact *a, const struct sha256 *digest, const struct set_listing *set,
+                        struct buf *message) {
         struct sha256 again;
         int r;
 
+        if (set)
+                return set_listing_write(set, message);
         if (a->size > ED25519_BYTES_MAX)
                 return -EFBIG;
         r = buf_reserve(message, (size_t)a->size);
@@ -44,14 +47,14 @@ static int read_message(const struct artifact *a, const struct sha256 *digest, s
 
 /* 1 = this key made it, 0 = no, -EFBIG = would need more memory than allowed, other negative = could not be decided. */
 static int try_key(const struct trusted_key *k, const struct artifact *a, const struct sha256 *digest,
-                   struct view signature, struct buf *message) {
+                   const struct set_listing *set, struct view signature, struct buf *message) {
         int r;
 
         r = public_key_verify_digest(k->key, digest->b, signature);
         if (r != -EOPNOTSUPP)
                 return r;
         if (!message->p) {
-                r = read_message(a, digest, message);
+                r = read_message(a, digest, set, message);
                 if (r < 0)
                         return r;
         }
@@ -68,12 +71,12 @@ static int say_unsigned(bool required, struct stage *s) {
 }
 
 static int check_signature(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
-                           struct view signature, struct stage *s) {
+                           const struct set_listing *set, struct view signature, struct stage *s) {
         _cleanup_(buf_donep) struct buf message = BUF_INIT((size_t)ED25519_BYTES_MAX + 1);
         bool too_long = false;
 
         for (size_t i = 0; i < p->n_keys; i++) {
-                int r = try_key(&p->keys[i], a, digest, signature, &message);
+                int r = try_key(&p->keys[i], a, digest, set, signature, &message);
 
                 if (r == 1)
                         return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
@@ -103,23 +106,36 @@ static int say_signed(const struct sig_result *signer, struct stage *s) {
                          sig_method_name(signer->method), signer->key_id);
 }
 
+/* By the digests of the pass alone; only a statement over shards, or by BLAKE2b, has the files read again. */
+static int check_folder(const struct policy *p, const struct artifact *a, const struct sig_bundle *b,
+                        const struct set_listing *set, struct sig_result *signer, struct fault *why) {
+        uint64_t now = clock_real_usec() / USEC_PER_SEC;
+        int r = sig_check_listing(b, p->trust, set, now, signer, why);
+
+        return r == -EOPNOTSUPP && !why->rule
+                       ? sig_check_folder(b, p->trust, a->fd, "model.sig", now, signer, why)
+                       : r;
+}
+
 /* A bundle goes by the digest of the pass alone: the file is not read again. */
-static int check_bundle(const struct policy *p, struct view text, const struct sha256 *digest,
-                        struct stage *s) {
+static int check_bundle(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
+                        const struct set_listing *set, struct stage *s) {
         _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
         struct fault why = FAULT_NONE;
         struct sig_result signer;
-        int r = sig_bundle_read(text, &b, &why);
+        int r = sig_bundle_read(a->signature, &b, &why);
 
         if (r >= 0)
-                r = sig_check_file(b, p->trust, digest, clock_real_usec() / USEC_PER_SEC, &signer, &why);
+                r = set ? check_folder(p, a, b, set, &signer, &why)
+                        : sig_check_file(b, p->trust, digest, clock_real_usec() / USEC_PER_SEC, &signer,
+                                         &why);
         if (r >= 0)
                 return say_signed(&signer, s);
         return why.rule ? stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, why.rule, "%s", why.text) : r;
 }
 
 int check_provenance(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
-                     struct stage *s) {
+                     const struct set_listing *set, struct stage *s) {
         _cleanup_(buf_donep) struct buf signature = BUF_INIT(SIGNATURE_BYTES_MAX);
 
         bool required = a->source == SOURCE_URL ? p->url_signed : p->local_signed;
@@ -133,10 +149,10 @@ int check_provenance(const struct policy *p, const struct artifact *a, const str
                                  "the file comes with a signature, but policy.yaml names no trusted key; it "
                                  "counts as unsigned");
         if (sig_bundle_is_likely(a->signature))
-                return check_bundle(p, a->signature, digest, s);
+                return check_bundle(p, a, digest, set, s);
         if (a->signature.n > SIGNATURE_BYTES_MAX || decode_signature(a->signature, &signature) < 0)
                 return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-005",
                                  "the detached signature is empty or longer than %d bytes",
                                  SIGNATURE_BYTES_MAX);
-        return check_signature(p, a, digest, buf_view(&signature), s);
+        return check_signature(p, a, digest, set, buf_view(&signature), s);
 }

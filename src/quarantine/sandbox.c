@@ -19,6 +19,8 @@ int quarantine_sandbox_enter(const struct quarantine_paths *paths, struct sandbo
                          SANDBOX_CALLS_SERVER | SANDBOX_CALLS_CONNECT | SANDBOX_CALLS_INOTIFY,
                 .more_calls = more_calls,
                 .paths = list,
+                .folders = paths->folders,
+                .n_folders = paths->n_folders,
                 .files = 4096,
                 .kill_process = false,
                 .no_memory_execute = true,

@@ -14,13 +14,17 @@
 #include <sys/wait.h>
 
 #define FILES_MAX  1024
-#define OUTPUT_MAX ((size_t)8 << 20) /* of one file */
+#define OUTPUT_MAX ((size_t)64 << 20) /* of one artifact; a folder's members are listed */
 
 struct input {
         const char *path;
+        char *name; /* without the folders above it */
         int fd;
         uint64_t size;
         struct buf signature;
+        bool is_folder;
+        struct set_walk set;
+        struct fault refusal; /* the folder can't be an artifact: nothing in it is read */
 };
 
 struct cli {
@@ -31,6 +35,8 @@ struct cli {
         struct buf out;
         struct input *inputs;
         size_t n;
+        int *folders;
+        size_t n_folders;
         char socket_dir[64];
         struct setup setup;
         bool rejected, broken;
@@ -39,9 +45,11 @@ struct cli {
 static int usage(FILE *f, int code) {
         (void)fputs("usage: quarantine --scan [--stages 1-N] [--json|--sarif] [--config DIR] [--share DIR] "
                     "[--libexec DIR]\n"
-                    "                         [--worker-root DIR] FILE…\n"
+                    "                         [--worker-root DIR] FILE|DIR…\n"
                     "\n"
-                    "Runs the stages of the quarantine on files, without importing them.\n"
+                    "Runs the stages of the quarantine on files and folders, without importing them. A "
+                    "folder is one "
+                    "model.\n"
                     "  --stages 1-5  only what needs no model to run (source, format, integrity, provenance, "
                     "static scan)\n"
                     "  --json        one secai.verdict/1 document a line\n"
@@ -120,55 +128,96 @@ static int complain(const char *what, int r, const struct fault *why) {
         return 2;
 }
 
-static void read_signature(const char *path, struct buf *out) {
-        static const char *const endings[] = {".sig", ".sigstore.json"};
+/* "a/b///" is "a/b": a signature lies beside a folder, not in it. */
+static size_t length_of(const char *path) {
+        size_t n = strlen(path);
 
-        for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-                _cleanup_(buf_donep) struct buf name = BUF_INIT(8192);
+        while (n > 1 && path[n - 1] == '/')
+                n--;
+        return n;
+}
 
-                *out = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
-                if (buf_printf(&name, "%s%s", path, endings[i]) >= 0 &&
-                    read_file(buf_str(&name), SIGNATURE_BYTES_MAX + 1, out) >= 0)
-                        return;
-        }
-        *out = BUF_INIT(0); /* there is none */
+static bool read_beside(const char *path, const char *ending, struct buf *out) {
+        _cleanup_(buf_donep) struct buf name = BUF_INIT(8192);
+
+        *out = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
+        return buf_append(&name, path, length_of(path)) >= 0 && buf_append_str(&name, ending) >= 0 &&
+               read_file(buf_str(&name), SIGNATURE_BYTES_MAX + 1, out) >= 0;
+}
+
+static void read_signature(struct input *in) {
+        if (read_beside(in->path, ".sig", &in->signature) ||
+            read_beside(in->path, ".sigstore.json", &in->signature))
+                return;
+        in->signature = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
+        if (!in->is_folder ||
+            read_file_beneath(in->fd, "model.sig", SIGNATURE_BYTES_MAX + 1, &in->signature) < 0)
+                in->signature = BUF_INIT(0); /* there is none */
+}
+
+/* "." and ".." are no names: then the folder's own. */
+static char *name_of(const char *path) {
+        _cleanup_(freep) char *whole = NULL;
+        struct view v = view_make(path, length_of(path)), head;
+
+        while (view_split(&v, '/', &head))
+                ;
+        if (v.n > 0 && !view_eq_str(v, ".") && !view_eq_str(v, ".."))
+                return view_dup(v);
+        whole = realpath(path, NULL);
+        return strdup(whole && strrchr(whole, '/')[1] ? strrchr(whole, '/') + 1 : "folder");
+}
+
+/* What can't be read is no verdict about the folder; what should not be in it is one. */
+static int open_folder(struct input *in) {
+        int r = set_walk(in->fd, &in->set, &in->refusal);
+
+        in->size = in->set.size;
+        if (r == -EACCES || r == -EPERM || r == -ENOMEM || r == -EIO)
+                return complain(in->path, r, &in->refusal);
+        in->refusal.code = MIN_OF(r, 0);
+        return 0;
 }
 
 /* Everything is opened before the sandbox closes. O_NONBLOCK: a FIFO must not make us wait. */
 static int open_input(const char *path, struct input *in) {
         struct stat st;
+        int r = 0;
 
         in->path = path;
         in->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         if (in->fd < 0 || fstat(in->fd, &st) < 0)
                 return complain(path, negative_errno(), NULL);
-        if (!S_ISREG(st.st_mode)) {
-                (void)fprintf(stderr, "quarantine: %s: not a regular file\n", path);
+        in->is_folder = S_ISDIR(st.st_mode);
+        in->name = name_of(path);
+        if (!in->name)
+                return complain(path, -ENOMEM, NULL);
+        if (!S_ISREG(st.st_mode) && !in->is_folder) {
+                (void)fprintf(stderr, "quarantine: %s: neither a regular file nor a folder\n", path);
                 return 2;
         }
         in->size = (uint64_t)st.st_size;
-        read_signature(path, &in->signature);
-        return 0;
+        if (in->is_folder)
+                r = open_folder(in);
+        read_signature(in);
+        return r;
 }
 
 static int open_inputs(struct cli *c, char *argv[], int n) {
         c->inputs = calloc((size_t)n, sizeof *c->inputs);
-        if (!c->inputs)
+        c->folders = calloc((size_t)n, sizeof *c->folders);
+        if (!c->inputs || !c->folders)
                 return complain("memory", -ENOMEM, NULL);
         for (int i = 0; i < n; i++) {
                 int r = open_input(argv[i], &c->inputs[c->n]);
 
+                c->n++;
                 if (r != 0)
                         return r;
-                c->n++;
+                if (c->inputs[i].is_folder)
+                        c->folders[c->n_folders++] = c->inputs[i].fd;
         }
         return 0;
-}
-
-static const char *base_name(const char *path) {
-        const char *slash = strrchr(path, '/');
-
-        return slash ? slash + 1 : path;
 }
 
 /* What was written so far goes out; the buffer is used again. */
@@ -183,7 +232,7 @@ static int print_json(struct cli *c, const struct verdict *v) {
         struct json_writer w = JSON_WRITER(&c->out);
         int r;
 
-        verdict_write(&w, v);
+        verdict_write_with_members(&w, v);
         r = json_write_end(&w);
         return r < 0 ? r : buf_append_char(&c->out, '\n');
 }
@@ -199,13 +248,16 @@ static int print(struct cli *c, const struct input *in, const struct verdict *v)
 static int scan_one(struct cli *c, struct input *in) {
         _cleanup_(verdict_donep) struct verdict v = {0};
         struct artifact a = {
-                .fd = in->fd, .size = in->size, .name = view_of(base_name(in->path)), .source = SOURCE_LOCAL};
+                .fd = in->fd, .size = in->size, .name = view_of(in->name), .source = SOURCE_LOCAL};
         enum worker_trouble trouble;
         int r;
 
+        if (in->is_folder)
+                a.set = &in->set;
         if (in->signature.n > 0)
                 a.signature = buf_view(&in->signature);
-        r = pipeline_run(&c->setup.pipeline, &a, c->last, NULL, &v, &trouble);
+        r = in->refusal.code < 0 ? pipeline_refuse(&c->setup.pipeline, &a, c->last, &in->refusal, &v)
+                                 : pipeline_run(&c->setup.pipeline, &a, c->last, NULL, &v, &trouble);
         if (r >= 0)
                 r = print(c, in, &v);
         if (r < 0)
@@ -241,7 +293,8 @@ static int prepare(struct cli *c, struct fault *reterr) {
 }
 
 static int enter_sandbox(const struct cli *c, struct fault *reterr) {
-        struct quarantine_paths paths = {.workers = c->socket_dir};
+        struct quarantine_paths paths = {
+                .workers = c->socket_dir, .folders = c->folders, .n_folders = c->n_folders};
         struct sandbox_report report;
 
         return quarantine_sandbox_enter(&paths, &report, reterr);
@@ -290,8 +343,11 @@ static void cli_done(struct cli *c) {
         for (size_t i = 0; i < c->n; i++) {
                 close_fd(c->inputs[i].fd);
                 buf_done(&c->inputs[i].signature);
+                set_walk_done(&c->inputs[i].set);
+                free(c->inputs[i].name);
         }
         free(c->inputs);
+        free(c->folders);
         sarif_done(&c->log);
         buf_done(&c->out);
 }

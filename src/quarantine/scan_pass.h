@@ -3,14 +3,7 @@
  * saw, whatever the worker says. Blocks; use one thread an artifact. */
 #pragma once
 
-#include "core/digest.h"
-#include "quarantine/worker_link.h"
-
-struct scan_engine {
-        struct launcher *launcher;
-        int rules_fd;                    /* sealed container of the rules, see rules.h */
-        uint64_t start_usec, stall_usec; /* the worker's deadlines; 0: the limits */
-};
+#include "quarantine/scan_lane.h"
 
 struct scan_watch {
         /* Called after each slot; false stops the pass (-ECANCELED). May be NULL. */
@@ -33,6 +26,9 @@ struct scan_result {
  * when the size changed meanwhile), no memory, or no worker could be started. */
 SAI_NODISCARD int scan_pass(const struct scan_engine *e, int fd, uint64_t size, struct view name,
                             const struct scan_watch *watch, struct scan_result *ret);
+
+/* In place of what the worker said: why nothing of it is believed. `member`: that it was about, or 0. */
+void scan_result_distrust(struct scan_result *result, const struct worker_link *l, uint32_t member);
 
 /* Reads every *.yar of `dir_fd` in order of name into a sealed memfd. Their digest goes into the scanner's name. */
 SAI_NODISCARD int scan_rules_collect(int dir_fd, int *ret_fd, struct sha256 *ret_digest,

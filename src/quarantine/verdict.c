@@ -4,6 +4,9 @@ void verdict_done(struct verdict *v) {
         for (unsigned i = 0; i <= STAGES; i++)
                 stage_done(&v->stages[i]);
         member_names_done(&v->names);
+        set_listing_done(&v->members);
+        free(v->kinds);
+        v->kinds = NULL;
 }
 
 bool verdict_is_reject(const struct verdict *v) {
@@ -29,11 +32,28 @@ void verdict_write_stages(struct json_writer *w, const struct verdict *v) {
         json_array_end(w);
 }
 
-void verdict_write(struct json_writer *w, const struct verdict *v) {
+static void write_member(struct json_writer *w, const struct verdict *v, size_t i) {
+        const struct set_member *m = &v->members.members[i];
+        _cleanup_(buf_donep) struct buf shown = BUF_INIT(8 * (size_t)SET_PATH_MAX);
+        char hex[SHA256_HEX_SIZE];
+
+        sha256_hex(&m->sha256, hex);
+        json_object_begin(w);
+        json_key(w, "path");
+        if (buf_append_escaped(&shown, view_of(m->path), SET_PATH_MAX) >= 0)
+                json_put_view(w, buf_view(&shown));
+        else
+                w->error = -ENOMEM;
+        json_member_u64(w, "size", m->size);
+        json_member_string(w, "sha256", hex);
+        json_member_string(w, "kind", model_kind_name(v->kinds ? v->kinds[i] : MODEL_KIND_UNKNOWN));
+        json_object_end(w);
+}
+
+static void write_body(struct json_writer *w, const struct verdict *v) {
         char hex[SHA256_HEX_SIZE];
 
         sha256_hex(&v->sha256, hex);
-        json_object_begin(w);
         json_member_string(w, "schema", "secai.verdict/1");
         json_key(w, "artifact");
         json_object_begin(w);
@@ -47,6 +67,22 @@ void verdict_write(struct json_writer *w, const struct verdict *v) {
         verdict_write_stages(w, v);
         json_member_string(w, "policy_digest", v->policy_digest);
         json_member_string(w, "scanner", v->scanner);
+}
+
+void verdict_write(struct json_writer *w, const struct verdict *v) {
+        json_object_begin(w);
+        write_body(w, v);
+        json_object_end(w);
+}
+
+void verdict_write_with_members(struct json_writer *w, const struct verdict *v) {
+        json_object_begin(w);
+        write_body(w, v);
+        json_key(w, "members");
+        json_array_begin(w);
+        for (size_t i = 0; i < v->members.n; i++)
+                write_member(w, v, i);
+        json_array_end(w);
         json_object_end(w);
 }
 

@@ -5,6 +5,7 @@
 #include "base/text.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 static const struct {
@@ -36,14 +37,22 @@ static void trouble(struct worker_link *l, enum worker_trouble t) {
 }
 
 static int send_begin(struct worker_link *l, const struct worker_link_config *c) {
-        struct worker_order o = {.type = WORKER_BEGIN, .slot = RING_SLOTS, .n = c->size};
+        struct worker_order o = {.type = WORKER_BEGIN,
+                                 .slot = RING_SLOTS,
+                                 .n = c->size,
+                                 .members = c->set ? (uint32_t)c->set->n : 0,
+                                 .lane = c->lane};
+        const int fds[2] = {c->rules_fd, c->names_fd};
+        const size_t bytes = (c->set ? 2 : 1) * sizeof(int);
         union {
                 struct cmsghdr head;
-                char space[CMSG_SPACE(sizeof(int))];
+                char space[CMSG_SPACE(2 * sizeof(int))];
         } control = {0};
         struct iovec iov = {.iov_base = &o, .iov_len = sizeof o};
-        struct msghdr m = {
-                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct msghdr m = {.msg_iov = &iov,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = CMSG_SPACE(bytes)};
         struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
         o.name_n = (uint32_t)MIN_OF(c->name.n, (size_t)ARTIFACT_NAME_MAX);
@@ -51,8 +60,8 @@ static int send_begin(struct worker_link *l, const struct worker_link_config *c)
                 memcpy(o.name, c->name.p, o.name_n);
         h->cmsg_level = SOL_SOCKET;
         h->cmsg_type = SCM_RIGHTS;
-        h->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(h), &c->rules_fd, sizeof(int));
+        h->cmsg_len = CMSG_LEN(bytes);
+        memcpy(CMSG_DATA(h), fds, bytes);
         return sendmsg(l->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof o ? 0 : negative_errno();
 }
 
@@ -77,7 +86,8 @@ int worker_link_start(const struct worker_link_config *c, struct worker_link *l)
                 return r;
         l->launcher = c->launcher;
         l->sock = TAKE_FD(ours);
-        l->size = c->size;
+        l->size = l->total = c->size;
+        l->set = c->set;
         l->stall_usec = c->stall_usec ? c->stall_usec : WORKER_STALL_USEC;
         l->deadline_usec = clock_monotonic_usec() + (c->start_usec ? c->start_usec : WORKER_START_USEC);
         if (send_begin(l, c) < 0)
@@ -100,6 +110,48 @@ static void send_order(struct worker_link *l, const struct worker_order *o) {
                 trouble(l, WORKER_CRASHED);
 }
 
+/* The queue of a socket holds some hundred packets: waits for room, as long as the worker has for anything. */
+static bool wait_for_room(const struct worker_link *l) {
+        struct pollfd p = {.fd = l->sock, .events = POLLOUT};
+        int n;
+
+        do
+                n = poll(&p, 1, (int)MIN_OF(l->stall_usec / USEC_PER_MSEC, (uint64_t)INT32_MAX));
+        while (n < 0 && errno == EINTR);
+        return n > 0 && (p.revents & POLLOUT) && !(p.revents & (POLLERR | POLLHUP));
+}
+
+void worker_link_send_fact(struct worker_link *l, uint32_t member, const struct model_summary *facts) {
+        struct worker_fact f = {.type = WORKER_FACT, .member = member, .facts = *facts};
+        ssize_t n = 0;
+
+        if (l->trouble != WORKER_FINE)
+                return;
+        do
+                n = send(l->sock, &f, sizeof f, MSG_NOSIGNAL | MSG_DONTWAIT);
+        while (n < 0 && errno == EAGAIN && wait_for_room(l));
+        if (n != (ssize_t)sizeof f)
+                trouble(l, n < 0 && errno == EAGAIN ? WORKER_STUCK : WORKER_CRASHED);
+}
+
+void worker_link_begin_file(struct worker_link *l, uint32_t member) {
+        struct worker_order o = {.type = WORKER_FILE, .member = member};
+
+        o.n = l->size = l->set->files[member - 1].size;
+        l->member = member;
+        l->sent = l->done = l->taken = 0;
+        l->phase = WORKER_PHASE_READING;
+        send_order(l, &o);
+}
+
+void worker_link_end_file(struct worker_link *l) {
+        struct worker_order o = {.type = WORKER_FILE_END, .member = l->member};
+
+        send_order(l, &o);
+        l->phase = WORKER_PHASE_ENDING;
+        l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
+}
+
 void worker_link_send_slot(struct worker_link *l, uint64_t n) {
         struct worker_order o = {.type = WORKER_SLOT, .slot = (uint32_t)(l->sent % RING_SLOTS), .n = n};
 
@@ -114,6 +166,8 @@ void worker_link_send_end(struct worker_link *l) {
         struct worker_order o = {.type = WORKER_END};
 
         send_order(l, &o);
+        l->size = l->total;
+        l->member = 0;
         l->phase = WORKER_PHASE_TELLING;
         l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
 }
@@ -137,10 +191,19 @@ static bool rule_is_clean(const char rule[FINDING_RULE_MAX]) {
                strspn(rule, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == n;
 }
 
-static bool finding_is_clean(const struct finding *f, uint64_t size) {
-        return (f->stage == 2 || f->stage == 5) && f->member == 0 &&
-               (unsigned)f->severity < FINDING_SEVERITY_MAX && rule_is_clean(f->rule) &&
-               strncmp(f->rule, "WORKER", 6) != 0 && (f->at == UINT64_MAX || f->at <= size) &&
+/* Of a set, stage 7 is the worker's as well, and a place lies within the member that the finding names. */
+static bool place_is_clean(const struct worker_link *l, const struct finding *f) {
+        if (!l->set)
+                return f->member == 0 && (f->stage == 2 || f->stage == 5) &&
+                       (f->at == UINT64_MAX || f->at <= l->size);
+        if ((f->stage != 2 && f->stage != 5 && f->stage != 7) || f->member > l->set->n)
+                return false;
+        return f->at == UINT64_MAX || (f->member > 0 && f->at <= l->set->files[f->member - 1].size);
+}
+
+static bool finding_is_clean(const struct worker_link *l, const struct finding *f) {
+        return place_is_clean(l, f) && (unsigned)f->severity < FINDING_SEVERITY_MAX &&
+               rule_is_clean(f->rule) && strncmp(f->rule, "WORKER", 6) != 0 &&
                text_is_clean(f->tensor, sizeof f->tensor) && text_is_clean(f->message, sizeof f->message) &&
                f->message[0];
 }
@@ -168,7 +231,8 @@ static void take_failed(struct worker_link *l, const struct worker_failed *f) {
 
 /* One for each slot, in order. The slot itself stays in use until the next has been looked at together with it. */
 static void take_taken(struct worker_link *l, const struct worker_taken *t) {
-        if (l->phase == WORKER_PHASE_STARTING || t->slots != l->done || l->done >= l->sent) {
+        if (l->phase == WORKER_PHASE_STARTING || l->phase == WORKER_PHASE_RESTING || t->slots != l->done ||
+            l->done >= l->sent) {
                 trouble(l, WORKER_LIED);
                 return;
         }
@@ -177,7 +241,7 @@ static void take_taken(struct worker_link *l, const struct worker_taken *t) {
 }
 
 static void take_finding(struct worker_link *l, const struct worker_finding *f) {
-        if (l->phase != WORKER_PHASE_TELLING || !finding_is_clean(&f->finding, l->size))
+        if (l->phase != WORKER_PHASE_TELLING || !finding_is_clean(l, &f->finding))
                 trouble(l, WORKER_LIED);
         else if (l->findings.n == FINDINGS_MAX)
                 trouble(l, WORKER_FLOODED);
@@ -197,12 +261,22 @@ static void take_summary(struct worker_link *l, const struct worker_summary *s) 
         l->phase = WORKER_PHASE_DONE;
 }
 
+static void take_member(struct worker_link *l, const struct worker_member *m) {
+        if (l->phase != WORKER_PHASE_ENDING || l->done != l->sent || m->member != l->member ||
+            !summary_is_clean(&m->facts, l->size)) {
+                trouble(l, WORKER_LIED);
+                return;
+        }
+        l->facts = m->facts;
+        l->phase = WORKER_PHASE_RESTING;
+}
+
 static void take_ready(struct worker_link *l) {
         if (l->phase != WORKER_PHASE_STARTING) {
                 trouble(l, WORKER_LIED);
                 return;
         }
-        l->phase = WORKER_PHASE_READING;
+        l->phase = l->set ? WORKER_PHASE_RESTING : WORKER_PHASE_READING;
         l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
 }
 
@@ -219,9 +293,16 @@ static size_t reply_size(uint32_t type) {
                 return sizeof(struct worker_finding);
         case WORKER_SUMMARY:
                 return sizeof(struct worker_summary);
+        case WORKER_MEMBER:
+                return sizeof(struct worker_member);
         default:
                 return 0;
         }
+}
+
+/* Slots, findings and what frames them; of a set each member has a part of a slot at least, and an answer. */
+static uint64_t most_packets(const struct worker_link *l) {
+        return l->total / RING_SLOT_BYTES + FINDINGS_MAX + 16 + (l->set ? 2 * l->set->n : 0);
 }
 
 static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
@@ -231,7 +312,7 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
                 trouble(l, WORKER_LIED);
                 return;
         }
-        if (++l->packets > l->size / RING_SLOT_BYTES + FINDINGS_MAX + 16) {
+        if (++l->packets > most_packets(l)) {
                 trouble(l, WORKER_FLOODED);
                 return;
         }
@@ -251,12 +332,15 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
         case WORKER_SUMMARY:
                 take_summary(l, &m->summary);
                 break;
+        case WORKER_MEMBER:
+                take_member(l, &m->member);
+                break;
         }
 }
 
 /* It has nothing to do: a slow disk is not its fault. */
 static bool is_idle(const struct worker_link *l) {
-        return l->phase == WORKER_PHASE_READING && l->done == l->sent;
+        return l->phase == WORKER_PHASE_RESTING || (l->phase == WORKER_PHASE_READING && l->done == l->sent);
 }
 
 void worker_link_attend(struct worker_link *l) {

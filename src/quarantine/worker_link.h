@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/launcher.h"
+#include "core/set_walk.h"
 #include "quarantine/collector.h"
 #include "quarantine/ring.h"
 #include "quarantine/worker_protocol.h"
@@ -20,14 +21,25 @@ enum worker_trouble {
 const char *worker_trouble_rule(enum worker_trouble t); /* "WORKER-001" */
 const char *worker_trouble_text(enum worker_trouble t);
 
-enum worker_phase { WORKER_PHASE_STARTING, WORKER_PHASE_READING, WORKER_PHASE_TELLING, WORKER_PHASE_DONE };
+enum worker_phase {
+        WORKER_PHASE_STARTING,
+        WORKER_PHASE_RESTING, /* of a set: between two files */
+        WORKER_PHASE_READING,
+        WORKER_PHASE_ENDING, /* of a set: it must say what the file was */
+        WORKER_PHASE_TELLING,
+        WORKER_PHASE_DONE,
+};
 
 struct worker_link {
         struct launcher *launcher;
         struct launcher_worker worker;
         int sock;
         enum worker_phase phase;
-        uint64_t size;              /* of the artifact */
+        uint64_t size;              /* of the file that is read */
+        uint64_t total;             /* of the artifact */
+        const struct set_walk *set; /* NULL: a single file */
+        uint32_t member;            /* that is read, or 0 */
+        struct model_summary facts; /* of the last member */
         uint64_t sent, done, taken; /* slots: told to the worker, looked at, let go of */
         uint64_t deadline_usec;     /* monotonic; moved on by progress */
         uint64_t stall_usec;
@@ -43,8 +55,11 @@ struct worker_link_config {
         struct launcher *launcher;
         int rules_fd;
         const struct ring *ring;
-        uint64_t size;
+        uint64_t size; /* of the artifact */
         struct view name;
+        const struct set_walk *set; /* borrowed for as long as the link; NULL: a single file */
+        int names_fd;               /* of a set: what scan_set_names wrote */
+        unsigned lane;
         uint64_t start_usec, stall_usec; /* 0: the limits */
 };
 
@@ -54,6 +69,12 @@ void worker_link_done(struct worker_link *l); /* kills it */
 /* Orders; a failure shows as trouble. */
 void worker_link_send_slot(struct worker_link *l, uint64_t n);
 void worker_link_send_end(struct worker_link *l);
+/* Of a set; the worker must be RESTING. The first begins the member's file, slots follow; after the last slot the second asks
+ * what it was: l->facts hold once it is RESTING again. */
+void worker_link_begin_file(struct worker_link *l, uint32_t member);
+void worker_link_end_file(struct worker_link *l);
+/* Waits while the worker's queue is full. */
+void worker_link_send_fact(struct worker_link *l, uint32_t member, const struct model_summary *facts);
 /* Takes what has come in (`readable`: poll said so) and looks at deadline and pulse. */
 void worker_link_attend(struct worker_link *l);
 static inline bool worker_link_is_over(const struct worker_link *l) {

@@ -1,6 +1,9 @@
-/* scan-worker: reads the bytes of one artifact from the ring and says what it found. It is started for one artifact, compiles
- * the rules that quarantine hands it, then locks itself: no files, no network, no new process; a forbidden system
+/* scan-worker: reads the bytes of one artifact from the ring and says what it found. It is started for one artifact (a file, or
+ * one lane's part of a folder), compiles the rules that quarantine hands it, then locks itself: no files, no network, no new process; a forbidden system
  * call kills it. Only after that does it look at the first byte. */
+#include "base/num.h"
+#include "core/set_listing.h"
+#include "model/model_set.h"
 #include "quarantine/collector.h"
 #include "quarantine/ring.h"
 #include "quarantine/signature_scan.h"
@@ -18,6 +21,15 @@ struct worker {
         struct rules *rules;
         struct collector findings;
         struct finding_sink sink;
+        struct model_set *set; /* of a folder */
+        struct finding_sink
+                set_sink; /* of the set: mute while lane 1 learns the names, which lane 0 judges */
+        struct finding_sink file_sink; /* of the signatures: says which member it is about */
+        bool mute;
+        uint32_t member; /* that is read, or 0 */
+        uint64_t size;   /* of the file that is read */
+        uint64_t windows;
+        struct view names; /* of the members */
         struct model_scan *model;
         struct signature_scan *signatures;
         uint64_t at;
@@ -42,71 +54,154 @@ static int fail(const char *what, int code, const struct fault *why) {
         return code;
 }
 
-/* The next order; *ret_fd gets the descriptor that came along (BEGIN), if any. */
-static int receive_order(struct worker_order *o, int *ret_fd) {
-        union {
-                struct cmsghdr head;
-                char space[CMSG_SPACE(sizeof(int))];
-        } control;
+/* The next order. */
+static int receive_order(union worker_any_order *o) {
         struct iovec iov = {.iov_base = o, .iov_len = sizeof *o};
         struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
         ssize_t n;
 
-        if (ret_fd) {
-                m.msg_control = &control;
-                m.msg_controllen = sizeof control;
-        }
+        do
+                n = recvmsg(WORKER_CONTROL_FD, &m, MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
+        if (n == 0)
+                return -EPIPE;
+        if (n < (ssize_t)sizeof o->type)
+                return -EPROTO;
+        return n == (ssize_t)(o->type == WORKER_FACT ? sizeof o->fact : sizeof o->order) ? 0 : -EPROTO;
+}
+
+/* BEGIN comes with the descriptor of the rules and, of a folder, that of the names. */
+static int receive_begin(struct worker_order *o, int ret_fds[2]) {
+        union {
+                struct cmsghdr head;
+                char space[CMSG_SPACE(2 * sizeof(int))];
+        } control;
+        struct iovec iov = {.iov_base = o, .iov_len = sizeof *o};
+        struct msghdr m = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        struct cmsghdr *c;
+        size_t bytes;
+        ssize_t n;
+
         do
                 n = recvmsg(WORKER_CONTROL_FD, &m, MSG_CMSG_CLOEXEC);
         while (n < 0 && errno == EINTR);
         if (n != (ssize_t)sizeof *o)
                 return n == 0 ? -EPIPE : -EPROTO;
-        if (ret_fd) {
-                struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        bytes = (o->members > 0 ? 2 : 1) * sizeof(int);
+        c = CMSG_FIRSTHDR(&m);
+        if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(bytes))
+                return -EPROTO;
+        memcpy(ret_fds, CMSG_DATA(c), bytes);
+        return 0;
+}
 
-                if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
-                        return -EPROTO;
-                memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
-        }
+/* -EFBIG for one that is empty or longer than `most`. */
+static int map_text(int fd, size_t most, struct view *ret) {
+        struct stat st;
+        void *p;
+
+        if (fstat(fd, &st) < 0)
+                return negative_errno();
+        if (st.st_size <= 0 || (uint64_t)st.st_size > most)
+                return -EFBIG;
+        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+                return negative_errno();
+        *ret = view_make(p, (size_t)st.st_size);
         return 0;
 }
 
 static int load_rules(int fd, struct rules **ret, struct fault *reterr) {
-        struct stat st;
-        void *p;
-        int r;
+        struct view text;
+        int r = map_text(fd, RULES_TEXT_MAX, &text);
 
-        if (fstat(fd, &st) < 0)
-                return negative_errno();
-        if (st.st_size <= 0 || (uint64_t)st.st_size > RULES_TEXT_MAX)
-                return fault_set(reterr, -EFBIG, "RULES-003", 0,
-                                 "the rules are empty or longer than %zu bytes", RULES_TEXT_MAX);
-        p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED)
-                return negative_errno();
-        r = rules_load(view_make(p, (size_t)st.st_size), ret, reterr);
-        (void)munmap(p, (size_t)st.st_size);
+        if (r == -EFBIG)
+                return fault_set(reterr, r, "RULES-003", 0, "the rules are empty or longer than %zu bytes",
+                                 RULES_TEXT_MAX);
+        if (r < 0)
+                return r;
+        r = rules_load(text, ret, reterr);
+        (void)munmap((void *)(uintptr_t)text.p, text.n);
         return r;
 }
 
 static int prepare(struct worker *w) {
-        _cleanup_(closep) int rules_fd = -EBADF;
         struct fault why = FAULT_NONE;
-        int r;
+        int fds[2] = {-EBADF, -EBADF}, r;
 
-        r = receive_order(&w->begin, &rules_fd);
+        r = receive_begin(&w->begin, fds);
         if (r < 0)
                 return r;
-        if (w->begin.type != WORKER_BEGIN || w->begin.name_n > ARTIFACT_NAME_MAX)
+        if (w->begin.type != WORKER_BEGIN || w->begin.name_n > ARTIFACT_NAME_MAX ||
+            w->begin.members > SET_MEMBERS_MAX)
                 return -EPROTO;
         r = ring_view_map(WORKER_RING_FD, RING_SLOTS, RING_SLOT_BYTES, &w->ring);
         if (r < 0)
                 return fail("mapping the ring", r, NULL);
-        r = load_rules(rules_fd, &w->rules, &why);
+        r = load_rules(fds[0], &w->rules, &why);
         if (r < 0)
                 return fail("signature rules", r, &why);
+        if (w->begin.members > 0)
+                r = map_text(fds[1], SET_LISTING_MAX, &w->names);
+        if (r < 0)
+                return fail("names", r, NULL);
+        close_fd(fds[0]);
+        close_fd(fds[1]);
         (void)close(WORKER_RING_FD);
         return 0;
+}
+
+static void put_of_set(void *userdata, const struct finding *f) {
+        struct worker *w = userdata;
+
+        if (!w->mute)
+                collector_put(&w->findings, f);
+}
+
+static void put_of_file(void *userdata, const struct finding *f) {
+        struct worker *w = userdata;
+        struct finding own = *f;
+
+        own.member = w->member;
+        collector_put(&w->findings, &own);
+}
+
+static int add_members(struct worker *w) {
+        struct view rest = w->names, line, size;
+        uint32_t n = 0;
+        uint64_t bytes;
+
+        for (; view_split(&rest, '\n', &line); n++) {
+                int r;
+
+                if (!view_split(&line, ' ', &size) || u64_parse(size, SET_BYTES_MAX, &bytes) < 0)
+                        return -EPROTO;
+                r = model_set_add(w->set, line, bytes);
+                if (r < 0)
+                        return r;
+        }
+        return n == w->begin.members && rest.n == 0 ? 0 : -EPROTO;
+}
+
+static int start_set(struct worker *w) {
+        int r;
+
+        w->set_sink = (struct finding_sink){.put = put_of_set, .userdata = w};
+        w->file_sink = (struct finding_sink){.put = put_of_file, .userdata = w};
+        r = model_set_new(&w->set_sink, &w->set);
+        w->mute = w->begin.lane > 0;
+        if (r >= 0)
+                r = add_members(w);
+        w->mute = false;
+        return r;
+}
+
+static int start_file(struct worker *w) {
+        int r = model_scan_new(w->begin.n, view_make(w->begin.name, w->begin.name_n), &w->sink, &w->model);
+
+        w->size = w->begin.n;
+        return r < 0 ? r : signature_scan_new(w->rules, &w->sink, &w->signatures);
 }
 
 static int start(struct worker *w) {
@@ -118,9 +213,7 @@ static int start(struct worker *w) {
         if (r < 0)
                 return fail("sandbox", r, &why);
         w->sink = collector_sink(&w->findings);
-        r = model_scan_new(w->begin.n, view_make(w->begin.name, w->begin.name_n), &w->sink, &w->model);
-        if (r >= 0)
-                r = signature_scan_new(w->rules, &w->sink, &w->signatures);
+        r = w->begin.members > 0 ? start_set(w) : start_file(w);
         return r < 0 ? fail("memory", r, NULL) : reply(&ready, sizeof ready);
 }
 
@@ -130,10 +223,10 @@ static int take_slot(struct worker *w, const struct worker_order *o) {
         bool last;
         int r;
 
-        if (o->slot != w->slots % RING_SLOTS || o->n == 0 || o->n > RING_SLOT_BYTES ||
-            o->n > w->begin.n - w->at)
+        if (!w->model || o->slot != w->slots % RING_SLOTS || o->n == 0 || o->n > RING_SLOT_BYTES ||
+            o->n > w->size - w->at)
                 return -EPROTO;
-        last = w->at + o->n == w->begin.n;
+        last = w->at + o->n == w->size;
         if (!last && o->n != RING_SLOT_BYTES)
                 return -EPROTO;
         r = model_scan_feed(w->model, bytes);
@@ -146,11 +239,61 @@ static int take_slot(struct worker *w, const struct worker_order *o) {
         return reply(&taken, sizeof taken);
 }
 
+/* --- the files of a set --- */
+
+static int begin_file(struct worker *w, const struct worker_order *o) {
+        int r;
+
+        if (!w->set || w->model || o->member == 0 || o->member > w->begin.members)
+                return -EPROTO;
+        w->member = o->member;
+        w->size = o->n;
+        w->at = w->slots = 0;
+        r = model_set_scan_new(w->set, o->member - 1, &w->model);
+        return r < 0 ? r : signature_scan_new(w->rules, &w->file_sink, &w->signatures);
+}
+
+static int end_file(struct worker *w, const struct worker_order *o) {
+        struct worker_member m = {.head.type = WORKER_MEMBER, .member = w->member};
+        int r;
+
+        if (!w->set || !w->model || o->member != w->member)
+                return -EPROTO;
+        r = model_scan_finish(w->model, &m.facts);
+        if (r >= 0)
+                r = model_set_fact(w->set, w->member - 1, &m.facts);
+        if (r < 0)
+                return r;
+        w->windows += signature_scan_windows(w->signatures);
+        w->model = model_scan_free(w->model);
+        w->signatures = signature_scan_free(w->signatures);
+        w->member = 0;
+        return reply(&m, sizeof m);
+}
+
+static int take_fact(struct worker *w, const struct worker_fact *f) {
+        if (!w->set || w->model || f->member == 0 || f->member > w->begin.members)
+                return -EPROTO;
+        return model_set_fact(w->set, f->member - 1, &f->facts);
+}
+
+/* Lane 1 has seen a part only: what the whole is, lane 0 says. */
+static int finish(struct worker *w, struct model_summary *ret) {
+        int r;
+
+        *ret = (struct model_summary){.size = w->begin.n};
+        if (w->set)
+                return w->model ? -EPROTO : w->begin.lane > 0 ? 0 : model_set_finish(w->set, ret);
+        r = model_scan_finish(w->model, ret);
+        w->windows = signature_scan_windows(w->signatures);
+        return r;
+}
+
 static int tell(struct worker *w) {
         struct worker_summary s = {.head.type = WORKER_SUMMARY};
         int r;
 
-        r = model_scan_finish(w->model, &s.summary);
+        r = finish(w, &s.summary);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < w->findings.n; i++) {
@@ -161,23 +304,43 @@ static int tell(struct worker *w) {
                         return r;
         }
         s.dropped = w->findings.dropped;
-        s.windows = signature_scan_windows(w->signatures);
+        s.windows = w->windows;
         return reply(&s, sizeof s);
 }
 
-static int serve(struct worker *w) {
-        for (;;) {
-                struct worker_order o;
-                int r;
+/* 1 = all is told. */
+static int follow(struct worker *w, const union worker_any_order *o) {
+        int r;
 
-                r = receive_order(&o, NULL);
-                if (r >= 0)
-                        r = o.type == WORKER_SLOT ? take_slot(w, &o) : o.type == WORKER_END ? 1 : -EPROTO;
-                if (r < 0)
-                        return r;
-                if (r == 1)
-                        return tell(w);
+        switch ((enum worker_order_type)o->type) {
+        case WORKER_SLOT:
+                return take_slot(w, &o->order);
+        case WORKER_FILE:
+                return begin_file(w, &o->order);
+        case WORKER_FILE_END:
+                return end_file(w, &o->order);
+        case WORKER_FACT:
+                return take_fact(w, &o->fact);
+        case WORKER_END:
+                r = tell(w);
+                return r < 0 ? r : 1;
+        case WORKER_BEGIN:
+                break;
         }
+        return -EPROTO;
+}
+
+static int serve(struct worker *w) {
+        int r;
+
+        do {
+                union worker_any_order o;
+
+                r = receive_order(&o);
+                if (r >= 0)
+                        r = follow(w, &o);
+        } while (r == 0);
+        return r;
 }
 
 int main(int argc, char *argv[]) {

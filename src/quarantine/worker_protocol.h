@@ -9,6 +9,16 @@
  *                                      ←    TAKEN count of slots that may be overwritten (one for each slot)
  *   END                                →
  *                                      ←    FINDING …, SUMMARY, end of file
+ *
+ * A set (an artifact that is a folder) is read by one worker a lane, file by file; the lane 0 worker also judges the whole:
+ *
+ *   BEGIN (+ rules, + names of all members) →
+ *                                      ←    READY
+ *   FILE  member                       →    … SLOT, TAKEN as above, slots counted anew for each file
+ *   FILE_END                           →
+ *                                      ←    MEMBER what the file is
+ *   FACT  member, what the other lane's worker learnt (lane 0 only) →
+ *   END                                →    (as above; findings name their member)
  */
 #pragma once
 
@@ -19,17 +29,47 @@
 #define WORKER_RING_FD    4
 #define WORKER_TEXT_MAX   400
 
-enum worker_order_type { WORKER_BEGIN = 0x51, WORKER_SLOT, WORKER_END };
+enum worker_order_type {
+        WORKER_BEGIN = 0x51,
+        WORKER_SLOT,
+        WORKER_END,
+        WORKER_FILE,
+        WORKER_FILE_END,
+        WORKER_FACT,
+};
 
 struct worker_order {
         uint32_t type;
         uint32_t slot;
-        uint64_t n; /* BEGIN: size of the artifact; SLOT: bytes in the slot (all but the last are full) */
+        uint64_t
+                n; /* BEGIN: size of the artifact; SLOT: bytes in the slot (all but the last are full); FILE: its size */
+        uint32_t members; /* BEGIN: of a set; 0: a single file */
+        uint32_t lane;    /* BEGIN of a set */
+        uint32_t member;  /* FILE: 1 + position in the listing */
         uint32_t name_n;
         char name[ARTIFACT_NAME_MAX + 1]; /* BEGIN */
 };
 
-enum worker_reply_type { WORKER_READY = 0xa1, WORKER_FAILED, WORKER_TAKEN, WORKER_FINDING, WORKER_SUMMARY };
+/* The other order of a size of its own. */
+struct worker_fact {
+        uint32_t type; /* WORKER_FACT */
+        uint32_t member;
+        struct model_summary facts; /* as a worker said it: clean in form, hostile in content */
+};
+union worker_any_order {
+        uint32_t type;
+        struct worker_order order;
+        struct worker_fact fact;
+};
+
+enum worker_reply_type {
+        WORKER_READY = 0xa1,
+        WORKER_FAILED,
+        WORKER_TAKEN,
+        WORKER_FINDING,
+        WORKER_SUMMARY,
+        WORKER_MEMBER,
+};
 
 struct worker_reply_head {
         uint32_t type;
@@ -57,6 +97,12 @@ struct worker_summary {
         uint64_t windows; /* looked at by YARA */
         struct model_summary summary;
 };
+struct worker_member {
+        struct worker_reply_head head;
+        uint32_t member;
+        uint32_t reserved;
+        struct model_summary facts;
+};
 union worker_reply {
         struct worker_reply_head head;
         struct worker_ready ready;
@@ -64,4 +110,5 @@ union worker_reply {
         struct worker_taken taken;
         struct worker_finding finding;
         struct worker_summary summary;
+        struct worker_member member;
 };

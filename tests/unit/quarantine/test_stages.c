@@ -175,16 +175,16 @@ static void test_pins_and_blocklist_go_by_digest(void **state) {
         write_config(f->dir.fd, POLICY, lock, SOURCES);
         free(lock);
         p = load(f);
-        assert_int_equal(check_integrity(p, &a, &f->digest, &s), 0);
+        assert_int_equal(check_integrity(p, &a, &f->digest, NULL, &s), 0);
         expect(&s, STAGE_PASS, "INTEGRITY-003");
         {
                 struct sha256 other = f->digest;
 
                 other.b[31] ^= 1;
-                assert_int_equal(check_integrity(p, &a, &other, &s), 0);
+                assert_int_equal(check_integrity(p, &a, &other, NULL, &s), 0);
                 expect(&s, STAGE_FAIL, "INTEGRITY-001");
                 a.name = VIEW("another.gguf");
-                assert_int_equal(check_integrity(p, &a, &other, &s), 0);
+                assert_int_equal(check_integrity(p, &a, &other, NULL, &s), 0);
                 expect(&s, STAGE_PASS, NULL);
         }
         policy_free(p);
@@ -194,7 +194,7 @@ static void test_pins_and_blocklist_go_by_digest(void **state) {
         write_config(f->dir.fd, POLICY, lock, SOURCES);
         free(lock);
         p = load(f);
-        assert_int_equal(check_integrity(p, &a, &f->digest, &s), 0);
+        assert_int_equal(check_integrity(p, &a, &f->digest, NULL, &s), 0);
         expect(&s, STAGE_FAIL, "INTEGRITY-002");
         policy_free(p);
 }
@@ -297,7 +297,7 @@ static void check_signature(struct fixture *f, const struct policy *p, struct vi
         struct stage s = {0};
 
         a.signature = signature;
-        assert_int_equal(check_provenance(p, &a, &f->digest, &s), 0);
+        assert_int_equal(check_provenance(p, &a, &f->digest, NULL, &s), 0);
         expect(&s, status, rule);
 }
 
