@@ -6,11 +6,12 @@
 #define ARGUMENTS_MAX 1100
 
 static const struct command_help help = {
-        .usage = "scan [OPTION…] FILE… | scan --explain [RULE…]",
-        .text = "Examines model files with the stages of the quarantine and prints a verdict for each. "
-                "Nothing is\n"
-                "imported, and the system need not be up. A detached signature beside FILE (FILE.sig) is "
-                "used.\n"
+        .usage = "scan [OPTION…] FILE|DIR… | scan --explain [RULE…]",
+        .text = "Examines models with the stages of the quarantine and prints a verdict for each. Nothing "
+                "is\n"
+                "imported, and the system need not be up. A folder is one model. A detached signature beside "
+                "FILE\n"
+                "(FILE.sig) or in the folder (model.sig) is used.\n"
                 "--explain says what rules of findings mean instead, and lists them all when none is named.\n"
                 "Exit status: 0 all passed, 1 one was rejected, 2 trouble or not finished.",
         .least = 0,

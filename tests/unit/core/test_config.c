@@ -103,7 +103,8 @@ static void test_faults_name_file_line_and_what_was_expected(void **state) {
                        "provenance, "
                        "behavioral, limits");
         assert_refused("version: 1\nformats: [gguf, zip]\n", "policy", "CONF-005",
-                       "f.yaml:2: formats[1] is \"zip\"; expected one of \"gguf\", \"safetensors\"");
+                       "f.yaml:2: formats[1] is \"zip\"; expected one of \"gguf\", \"safetensors\", "
+                       "\"diffusion\"");
         assert_refused("version: 1\nformats: []\n", "policy", "CONF-007",
                        "f.yaml:2: formats has 0 entries; expected at least 1");
         assert_refused("version: 1\nversion: 1\n", "policy", "YAML-012",

@@ -33,7 +33,7 @@ static struct worker_finding finding(void) {
                                    .finding = {.stage = 5,
                                                .severity = FINDING_WARNING,
                                                .rule = "TEST-001",
-                                               .at = 0,
+                                               .at = begin.members ? UINT64_MAX : 0,
                                                .message = "found"}};
 
         return f;
@@ -150,11 +150,107 @@ static void write_to_the_ring(void) {
                 _exit(9); /* it worked: the test sees a crash where it expects none */
 }
 
+/* Of a set, the name of the member that is no model says how to misbehave. */
+static void take_name(int names_fd) {
+        static char text[4096];
+        ssize_t n = pread(names_fd, text, sizeof text - 1, 0);
+        char *line = text, *end;
+
+        for (; n > 0 && (end = strchr(line, '\n')); line = end + 1) {
+                *end = '\0';
+                if (strstr(line, ".txt")) {
+                        *strstr(line, ".txt") = '\0';
+                        line = strchr(line, ' ') + 1;
+                        begin.name_n = (uint32_t)strlen(line);
+                        memcpy(begin.name, line, begin.name_n);
+                        return;
+                }
+        }
+}
+
+static bool receive_begin(void) {
+        union {
+                struct cmsghdr head;
+                char space[CMSG_SPACE(2 * sizeof(int))];
+        } control;
+        struct iovec iov = {.iov_base = &begin, .iov_len = sizeof begin};
+        struct msghdr m = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        int fds[2];
+
+        if (recvmsg(WORKER_CONTROL_FD, &m, 0) != (ssize_t)sizeof begin)
+                return false;
+        if (begin.members > 0) {
+                memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fds);
+                take_name(fds[1]);
+        }
+        return true;
+}
+
+static void lie_about_a_member(const struct worker_order *o) {
+        struct worker_finding f = finding();
+
+        if (is("finding-of-no-member"))
+                f.finding.member = begin.members + 1;
+        else if (is("place-beyond-the-member")) {
+                f.finding.member = 1;
+                f.finding.at = begin.n + 1;
+        } else if (is("place-in-the-whole"))
+                f.finding.at = 0;
+        else if (is("stage-six-of-a-set"))
+                f.finding.stage = 6;
+        else
+                return;
+        put(&f, sizeof f);
+}
+
+static void answer_file(uint32_t member, uint64_t size) {
+        struct worker_member m = {.head.type = WORKER_MEMBER,
+                                  .member = member,
+                                  .facts = {.kind = MODEL_KIND_SAFETENSORS, .size = size}};
+
+        if (is("member-of-another"))
+                m.member++;
+        if (is("size-of-another-member"))
+                m.facts.size++;
+        if (is("hang-at-a-member"))
+                hang();
+        put(&m, sizeof m);
+        if (is("member-twice"))
+                put(&m, sizeof m);
+        if (is("taken-between-files"))
+                taken(0);
+}
+
+static int serve_set(void) {
+        uint64_t slots = 0, size = 0;
+        union worker_any_order o;
+
+        if (is("crash-at-the-second-lane") && begin.lane == 1)
+                _exit(1);
+        while (recv(WORKER_CONTROL_FD, &o, sizeof o, 0) > 0) {
+                if (o.type == WORKER_FILE) {
+                        slots = 0;
+                        size = o.order.n;
+                } else if (o.type == WORKER_SLOT)
+                        taken(slots++);
+                else if (o.type == WORKER_FILE_END)
+                        answer_file(o.order.member, size);
+                else if (o.type == WORKER_END) {
+                        lie_about_a_member(&o.order);
+                        flood();
+                        summarise();
+                        return 0;
+                }
+        }
+        return 1;
+}
+
 int main(void) {
         struct worker_order o;
         uint64_t slots = 0;
 
-        if (recv(WORKER_CONTROL_FD, &begin, sizeof begin, 0) != (ssize_t)sizeof begin)
+        if (!receive_begin())
                 return 1;
         if (is("failed")) {
                 put(&(struct worker_failed){.head.type = WORKER_FAILED, .text = "the rules do not compile"},
@@ -169,6 +265,8 @@ int main(void) {
         if (is("crash-at-start") || is("abort-at-start") || is("hang-at-start"))
                 misbehave_early();
         ready();
+        if (begin.members > 0)
+                return serve_set();
         misbehave_early();
         while (recv(WORKER_CONTROL_FD, &o, sizeof o, 0) == (ssize_t)sizeof o && o.type == WORKER_SLOT) {
                 misbehave_while_reading(slots);
