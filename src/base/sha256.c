@@ -151,7 +151,7 @@ SHA_INLINE void all_blocks(size_t n, struct sha256_lane *lanes, size_t blocks) {
                 store_state(lanes[i].h, abef[i], cdgh[i]);
 }
 
-SHA_TARGET static void with_instructions(struct sha256_lane *lanes, size_t n, size_t blocks) {
+SHA_INLINE void any_lanes(struct sha256_lane *lanes, size_t n, size_t blocks) {
         switch (n) {
         case 1:
                 all_blocks(1, lanes, blocks);
@@ -167,12 +167,25 @@ SHA_TARGET static void with_instructions(struct sha256_lane *lanes, size_t n, si
         }
 }
 
-static bool has_instructions(void) {
+SHA_TARGET static void with_instructions(struct sha256_lane *lanes, size_t n, size_t blocks) {
+        any_lanes(lanes, n, blocks);
+}
+
+/* The same once more: AVX-512 has twice the registers, which is what more than two lanes want. */
+__attribute__((target("sha,avx512vl,avx512bw"))) static void with_more_registers(struct sha256_lane *lanes,
+                                                                                 size_t n, size_t blocks) {
+        any_lanes(lanes, n, blocks);
+}
+
+/* The best way that this processor knows. */
+static int best_level(void) {
         unsigned a, b, c, d;
 
         if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSSE3) || !(c & bit_SSE4_1))
-                return false;
-        return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA);
+                return 0;
+        if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_SHA))
+                return 0;
+        return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") ? 2 : 1;
 }
 
 #else
@@ -181,29 +194,35 @@ static void with_instructions(struct sha256_lane *lanes, size_t n, size_t blocks
         portable(lanes, n, blocks);
 }
 
-static bool has_instructions(void) {
-        return false;
+static void with_more_registers(struct sha256_lane *lanes, size_t n, size_t blocks) {
+        portable(lanes, n, blocks);
+}
+
+static int best_level(void) {
+        return 0;
 }
 
 #endif
 
-static atomic_int instructions = -1; /* not known yet: asking the processor is slow in a virtual machine */
+static atomic_int current_level = -1; /* not known yet: asking the processor is slow in a virtual machine */
 
 void sha256_set_level(int level) {
-        atomic_store_explicit(&instructions, level > 0 && has_instructions(), memory_order_relaxed);
+        atomic_store_explicit(&current_level, MIN_OF(level, best_level()), memory_order_relaxed);
 }
 
 void sha256_compress(struct sha256_lane *lanes, size_t n, size_t blocks) {
-        int known = atomic_load_explicit(&instructions, memory_order_relaxed);
+        int level = atomic_load_explicit(&current_level, memory_order_relaxed);
 
-        if (known < 0) {
-                sha256_set_level(1);
-                known = atomic_load_explicit(&instructions, memory_order_relaxed);
+        if (level < 0) {
+                sha256_set_level(SHA256_LEVEL_MAX);
+                level = atomic_load_explicit(&current_level, memory_order_relaxed);
         }
-        if (known)
+        if (level == 0)
+                portable(lanes, n, blocks);
+        else if (level == 1)
                 with_instructions(lanes, n, blocks);
         else
-                portable(lanes, n, blocks);
+                with_more_registers(lanes, n, blocks);
 }
 
 static void compress_one(struct sha256_state *s, const uint8_t *p, size_t blocks) {

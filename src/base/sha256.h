@@ -21,5 +21,7 @@ void sha256_final(struct sha256_state *s, uint8_t out[SHA256_BYTES]);
 /* All of it at once. */
 void sha256_message(struct view bytes, uint8_t out[SHA256_BYTES]);
 
-/* For tests: 0 portable code only, 1 the processor's instructions when it has them (the start value). */
+#define SHA256_LEVEL_MAX 2
+/* For tests: 0 portable code only, 1 SHA instructions, 2 with AVX-512's registers; never above what the processor
+ * has. At the start: the most. */
 void sha256_set_level(int level);
