@@ -103,21 +103,63 @@ static unsigned block_count(const struct weights_layout *l, const uint8_t *p, si
         return 0;
 }
 
-/* Loops without exits, so that compilers turn them into vector code. */
-static bool any_half(const uint8_t *p, size_t n, uint16_t mask) {
-        uint16_t bad = 0;
+/* Loops without exits, so that compilers turn them into vector code; twice, for processors with wider vectors. */
+static inline __attribute__((always_inline)) uint16_t peak_half_loop(const uint8_t *p, size_t n) {
+        uint16_t peak = 0;
 
-        for (size_t i = 0; i < n; i++)
-                bad |= (uint16_t)((get16(p + 2 * i) & mask) == mask);
-        return bad;
+        for (size_t i = 0; i < n; i++) {
+                uint16_t x = get16(p + 2 * i) & 0x7fff;
+
+                peak = x > peak ? x : peak;
+        }
+        return peak;
 }
 
-static bool any_float(const uint8_t *p, size_t n) {
-        uint32_t bad = 0;
+static inline __attribute__((always_inline)) uint32_t peak_float_loop(const uint8_t *p, size_t n) {
+        uint32_t peak = 0;
 
-        for (size_t i = 0; i < n; i++)
-                bad |= float_is_bad(get32(p + 4 * i));
-        return bad;
+        for (size_t i = 0; i < n; i++) {
+                uint32_t x = get32(p + 4 * i) & 0x7fffffffu;
+
+                peak = x > peak ? x : peak;
+        }
+        return peak;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static uint16_t peak_half_wide(const uint8_t *p, size_t n) {
+        return peak_half_loop(p, n);
+}
+
+__attribute__((target("avx2"))) static uint32_t peak_float_wide(const uint8_t *p, size_t n) {
+        return peak_float_loop(p, n);
+}
+
+static bool wide(void) {
+        return __builtin_cpu_supports("avx2");
+}
+#else
+#define peak_half_wide  peak_half_loop
+#define peak_float_wide peak_float_loop
+
+static bool wide(void) {
+        return false;
+}
+#endif
+
+/* The largest magnitude, as bits without the sign: their order is that of the numbers, NaN above all. */
+static bool any_half(struct weights *w, const uint8_t *p, size_t n, uint16_t bad) {
+        uint16_t peak = wide() ? peak_half_wide(p, n) : peak_half_loop(p, n);
+
+        w->peak = MAX_OF(w->peak, peak);
+        return peak >= bad;
+}
+
+static bool any_float(struct weights *w, const uint8_t *p, size_t n) {
+        uint32_t peak = wide() ? peak_float_wide(p, n) : peak_float_loop(p, n);
+
+        w->peak = MAX_OF(w->peak, peak);
+        return peak >= 0x7f800000u;
 }
 
 static bool any_double(const uint8_t *p, size_t n) {
@@ -154,14 +196,17 @@ static bool any_other(const struct weights_layout *l, const uint8_t *p, size_t b
         return bad;
 }
 
-static bool any_bad(const struct weights_layout *l, const uint8_t *p, size_t blocks, size_t block) {
+static bool any_bad(struct weights *w, const uint8_t *p, size_t blocks) {
+        const struct weights_layout *l = w->layout;
+        size_t block = w->block;
+
         switch (l->numbers) {
         case WEIGHTS_F16:
-                return any_half(p, blocks, 0x7c00);
+                return any_half(w, p, blocks, 0x7c00);
         case WEIGHTS_BF16:
-                return any_half(p, blocks, 0x7f80);
+                return any_half(w, p, blocks, 0x7f80);
         case WEIGHTS_F32:
-                return any_float(p, blocks);
+                return any_float(w, p, blocks);
         case WEIGHTS_F64:
                 return any_double(p, blocks);
         case WEIGHTS_F8_E5M2:
@@ -196,7 +241,7 @@ static void feed_blocks(struct weights *w, const uint8_t *p, size_t blocks, uint
         while (blocks > 0) {
                 size_t now = MIN_OF(blocks, stride);
 
-                if (any_bad(w->layout, p, now, w->block))
+                if (any_bad(w, p, now))
                         count_bad(w, p, now, at);
                 p += now * w->block;
                 at += now * w->block;

@@ -26,6 +26,9 @@ struct weights_layout {
         enum weights_numbers numbers;
         uint8_t scales;
         uint8_t at[2];
+        uint8_t code_bits; /* 4 or 8: the block's codes lie in whole nibbles or signed bytes; 0: otherwise */
+        uint8_t codes_at;  /* the first of them */
+        uint16_t codes_n;  /* bytes of codes */
 };
 
 #define WEIGHTS_BLOCK_MAX 292u
@@ -36,6 +39,7 @@ struct weights {
         uint64_t at;                         /* file offset of the next byte */
         uint64_t count;                      /* bad numbers so far */
         uint64_t first;                      /* file offset of the first one, when count > 0 */
+        uint32_t peak; /* F16, BF16, F32: bits of the largest magnitude, without the sign */
         size_t carried;
         uint8_t carry[WEIGHTS_BLOCK_MAX]; /* a block cut by the border between two pieces */
 };
