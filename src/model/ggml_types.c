@@ -15,12 +15,12 @@
 /* The same with codes of whole nibbles or bytes, whose extremes can be counted. */
 #define CODES(what, first, bits, where, bytes)                                                               \
         {                                                                                                    \
-                .numbers = WEIGHTS_##what, .scales = 1, .at = {(first) }, .code_bits = (bits),               \
+                .numbers = WEIGHTS_##what, .scales = 1, .at = {(first)}, .code_bits = (bits),                \
                 .codes_at = (where), .codes_n = (bytes)                                                      \
         }
 #define CODES_2(first, second, bits, where, bytes)                                                           \
         {                                                                                                    \
-                .numbers = WEIGHTS_HALF_SCALES, .scales = 2, .at = {(first), (second) }, .code_bits = (bits), \
+                .numbers = WEIGHTS_HALF_SCALES, .scales = 2, .at = {(first), (second)}, .code_bits = (bits), \
                 .codes_at = (where), .codes_n = (bytes)                                                      \
         }
 

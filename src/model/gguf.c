@@ -3,8 +3,11 @@
 #include "base/num.h"
 #include "model/ggml_types.h"
 #include "model/gguf_metadata.h"
+#include "model/gguf_plausible.h"
 #include "model/limits.h"
 #include "model/names_digest.h"
+#include "model/tensor_scan.h"
+#include "model/tensor_table.h"
 
 /* The reader is a row of steps. A *fixed* step collects `need` bytes and then runs; a *streaming* step is
  * handed each piece of its `left` bytes. Steps of zero bytes run at once, and each of them moves on to
@@ -30,18 +33,15 @@ enum step {
         STEP_REFUSED
 };
 
-/* The tensor table is kept packed: this head, then the name, which is for messages only and cut to keep a
- * tensor within the 64 bytes that scan.h promises. */
+/* The table is kept packed: this head, then name and shape (tensor_table). */
 struct tensor_head {
         uint64_t bytes;
         uint8_t type;
-        uint8_t name_n;
 } __attribute__((packed));
 
-#define PAIR_MIN   13u /* key length, value type, one byte of value */
-#define TENSOR_MIN 24u /* name length, rank, type, offset */
-#define TENSOR_MAX 64u /* bytes of the table */
-#define TABLE_NAME ((size_t)TENSOR_MAX - sizeof(struct tensor_head))
+#define PAIR_MIN   13u  /* key length, value type, one byte of value */
+#define TENSOR_MIN 24u  /* name length, rank, type, offset */
+#define TENSOR_MAX 112u /* bytes of the table: head, name of 63 bytes, four dimensions; typically 50 */
 #define TABLE_MAX  ((size_t)GGUF_TENSORS_MAX * TENSOR_MAX)
 
 struct gguf {
@@ -72,13 +72,17 @@ struct gguf {
         uint64_t data_end; /* where the last one ends, without padding */
         uint64_t bytes_of_type[GGML_TYPE_ID_MAX];
 
-        size_t cursor; /* in the table, while data is read */
-        struct view current;
-        struct weights weights;
+        size_t cursor;            /* in the table, while data is read */
+        struct tensor_scan *data; /* what it holds */
+        struct gguf_plausible plausible;
         bool padding_reported;
 };
 
 static const struct gguf_visitor nobody;
+
+struct tensor_scan *gguf_tensors(struct gguf *g) {
+        return g->data;
+}
 
 void gguf_visit(struct gguf *g, const struct gguf_visitor *visitor) {
         g->visitor = visitor;
@@ -102,6 +106,9 @@ int gguf_new(uint64_t size, struct model_report *report, struct model_summary *s
         if (r < 0)
                 return r;
         names_digest_init(&g->digest, GGUF_TENSORS_MAX);
+        r = tensor_scan_new(report, summary, &g->data);
+        if (r < 0)
+                return r;
         r = hash_set_new(GGUF_TENSORS_MAX, &g->names);
         if (r < 0)
                 return r;
@@ -114,6 +121,7 @@ struct gguf *gguf_free(struct gguf *g) {
                 gguf_metadata_done(&g->metadata);
                 hash_set_free(g->names);
                 names_digest_done(&g->digest);
+                tensor_scan_free(g->data);
                 buf_done(&g->key);
                 buf_done(&g->table);
                 free(g);
@@ -266,7 +274,18 @@ static void take_value_type(struct gguf *g, const uint8_t *p) {
                 collect(g, STEP_SCALAR, gguf_type_size(type));
 }
 
+static void note_number(struct gguf *g, const uint8_t *p) {
+        uint32_t t = g->value_type;
+
+        if (t == GGUF_U32 || t == GGUF_I32 || t == GGUF_U64 || t == GGUF_U16)
+                gguf_plausible_number(&g->plausible, buf_view(&g->key),
+                                      t == GGUF_U64   ? load_le64(p)
+                                      : t == GGUF_U16 ? load_le16(p)
+                                                      : load_le32(p));
+}
+
 static void take_scalar(struct gguf *g, const uint8_t *p) {
+        note_number(g, p);
         gguf_metadata_scalar(&g->metadata, g->value_type, p, g->at - g->need);
         tell_value(g, view_make(p, g->need));
         end_pair(g);
@@ -398,11 +417,24 @@ static bool count_elements(struct gguf *g, const uint8_t *p, uint64_t *ret) {
         return true;
 }
 
-static int remember_tensor(struct gguf *g, uint8_t type, uint64_t bytes) {
-        struct tensor_head head = {bytes, type, (uint8_t)MIN_OF(g->name_n, TABLE_NAME)};
+static int remember_tensor(struct gguf *g, uint8_t type, uint64_t bytes, const uint8_t *p) {
+        struct tensor_head head = {bytes, type};
+        uint64_t shape[GGUF_DIMENSIONS_MAX];
+        uint32_t at;
         int r = buf_append(&g->table, &head, sizeof head);
 
-        return r < 0 ? r : buf_append(&g->table, g->name, head.name_n);
+        for (uint32_t i = 0; i < g->rank; i++)
+                shape[i] = load_le64(p + 8 * (size_t)i);
+        if (r >= 0)
+                r = tensor_table_put(&g->table, name_of(g), shape, g->rank, &at);
+        if (r < 0)
+                return r;
+        gguf_plausible_tensor(&g->plausible, name_of(g), shape, g->rank);
+        tensor_scan_declare(g->data, &(struct tensor_about){.name = name_of(g),
+                                                            .type = ggml_type_get(type)->name,
+                                                            .shape = shape,
+                                                            .rank = g->rank});
+        return 0;
 }
 
 static int take_shape(struct gguf *g, const uint8_t *p) {
@@ -444,7 +476,7 @@ static int take_shape(struct gguf *g, const uint8_t *p) {
         g->running = padded;
         g->bytes_of_type[type] += bytes;
         g->summary->tensor_bytes += bytes;
-        r = remember_tensor(g, (uint8_t)type, bytes);
+        r = remember_tensor(g, (uint8_t)type, bytes, p);
         if (r < 0)
                 return r;
         g->tensors--;
@@ -457,16 +489,23 @@ static int take_shape(struct gguf *g, const uint8_t *p) {
 static void next_tensor(struct gguf *g) {
         const struct ggml_type_info *info;
         struct tensor_head head;
+        struct tensor_table_entry e;
 
         if (g->cursor == g->table.n) {
                 stream(g, STEP_END, 0);
                 return;
         }
         memcpy(&head, g->table.p + g->cursor, sizeof head);
-        g->current = (struct view){g->table.p + g->cursor + sizeof head, head.name_n};
-        g->cursor += sizeof head + head.name_n;
+        g->cursor = tensor_table_get(&g->table, g->cursor + sizeof head, &e);
         info = ggml_type_get(head.type);
-        weights_begin(&g->weights, &info->layout, info->bytes, g->at);
+        tensor_scan_begin(g->data, &(struct tensor_about){.name = e.name,
+                                                          .type = info->name,
+                                                          .shape = e.shape,
+                                                          .rank = e.rank,
+                                                          .at = g->at,
+                                                          .bytes = head.bytes,
+                                                          .layout = &info->layout,
+                                                          .block = info->bytes});
         stream(g, STEP_TENSOR, head.bytes);
 }
 
@@ -504,6 +543,7 @@ static void begin_data(struct gguf *g) {
 
         g->names = hash_set_free(g->names);
         names_digest_final(&g->digest, g->summary->names_digest);
+        gguf_plausible_finish(&g->plausible, g->metadata.vocabulary.tokens, g->report);
         note_quantization(g);
         if (u64_align_up(g->at, g->metadata.alignment, &start) < 0) {
                 REFUSE(g, RULE_GGUF_DIMENSIONS, REPORT_WHOLE, VIEW_NULL, "The sum of all tensors overflows.");
@@ -516,15 +556,8 @@ static void begin_data(struct gguf *g) {
 }
 
 static void end_tensor(struct gguf *g) {
-        uint64_t padding = -g->weights.at & (g->metadata.alignment - 1);
-
-        if (g->weights.count > 0) {
-                g->summary->non_finite += g->weights.count;
-                report_put(g->report, RULE_WEIGHTS_NON_FINITE, g->weights.first, g->current,
-                           "%llu weights or block scales of this tensor are NaN or infinite.",
-                           ull(g->weights.count));
-        }
-        stream(g, STEP_TENSOR_PADDING, padding);
+        tensor_scan_end(g->data);
+        stream(g, STEP_TENSOR_PADDING, -g->at & (g->metadata.alignment - 1));
 }
 
 static void take_padding(struct gguf *g, struct view bytes) {
@@ -618,7 +651,7 @@ static int take_streamed(struct gguf *g, struct view piece) {
                 g->name_n += piece.n;
                 return 0;
         case STEP_TENSOR:
-                weights_feed(&g->weights, piece);
+                tensor_scan_feed(g->data, piece);
                 return 0;
         default:
                 take_padding(g, piece);
@@ -680,6 +713,7 @@ int gguf_feed(struct gguf *g, struct view bytes) {
 }
 
 void gguf_finish(struct gguf *g) {
+        tensor_scan_finish(g->data);
         /* The end of the last tensor's padding may be missing; everything before it may not. */
         if (g->report->counts[RULE_GGUF_END] > 0 || g->step >= STEP_END ||
             (g->step == STEP_TENSOR_PADDING && g->cursor == g->table.n) ||

@@ -1,6 +1,6 @@
 /* gguf: strict streaming reader of GGUF version 2 and 3. It accepts only what all reference readers
- * understand in the same way: rules GGUF-G1 to G17 of the catalogue, and WEIGHTS-001. Pure; at most 64 bytes
- * a tensor, the names' hashes while the header is read, two bits a vocabulary entry, else constant memory. */
+ * understand in the same way: rules GGUF-G1 to G17 of the catalogue, and those of tensor_scan. Pure; 9 bytes
+ * a tensor and its name and shape (tensor_table), the names' hashes while the header is read, two bits a vocabulary entry, else constant memory. */
 #pragma once
 
 #include "model/report.h"
@@ -30,6 +30,9 @@ struct gguf_visitor {
 };
 /* Before the first byte; `visitor` is borrowed until the end. */
 void gguf_visit(struct gguf *g, const struct gguf_visitor *visitor);
+/* Where limits and sink can be set; its facts are in the summary at the end. */
+struct tensor_scan;
+struct tensor_scan *gguf_tensors(struct gguf *g);
 /* The next bytes in order. After a structural fault the rest is ignored. -ENOMEM. */
 SAI_NODISCARD int gguf_feed(struct gguf *g, struct view bytes);
 /* After the last byte: reports a file that ended too early. */

@@ -20,6 +20,7 @@
 #define SAFETENSORS_TENSORS_MAX  262144u             /* entries, 64 bytes each while the file is read */
 #define SAFETENSORS_METADATA_MAX 65536u              /* members of __metadata__ */
 #define SAFETENSORS_NAME_MAX     4096u               /* bytes of a tensor's name or a metadata key */
+#define SAFETENSORS_TEXTS_MAX    ((size_t)32 << 20) /* bytes of names and shapes kept while the data is read */
 #define SAFETENSORS_RANK_MAX     16u
 
 #define JSON_STREAM_DEPTH_MAX 4u    /* nesting that a safetensors header needs: 3 */

@@ -39,23 +39,38 @@ struct quote report_quote(struct view v) {
         return q;
 }
 
-void report_put(struct model_report *r, enum model_rule rule, uint64_t at, struct view tensor,
-                const char *format, ...) {
+static SAI_PRINTF(6, 0) void put(struct model_report *r, enum model_rule rule, enum finding_severity severity,
+                                 uint64_t at, struct view tensor, const char *format, va_list ap) {
         const struct model_rule_text *t = model_rule_get(rule);
-        struct finding f = {.stage = t->stage, .severity = t->severity, .at = at, .member = r->member};
-        va_list ap;
+        struct finding f = {.stage = t->stage, .severity = severity, .at = at, .member = r->member};
         int n;
 
-        if (r->counts[rule]++ >= FINDINGS_PER_RULE_MAX)
+        if (r->counts[rule]++ >= FINDINGS_PER_RULE_MAX && severity <= t->severity)
                 return;
         (void)snprintf(f.rule, sizeof f.rule, "%s", t->id);
         report_escape(f.tensor, sizeof f.tensor, tensor);
-        va_start(ap, format);
         n = vsnprintf(f.message, sizeof f.message, format, ap);
-        va_end(ap);
         if (n >= (int)sizeof f.message)
                 f.message[cut_at(f.message, sizeof f.message - 1)] = '\0';
         r->sink->put(r->sink->userdata, &f);
+}
+
+void report_put(struct model_report *r, enum model_rule rule, uint64_t at, struct view tensor,
+                const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        put(r, rule, model_rule_get(rule)->severity, at, tensor, format, ap);
+        va_end(ap);
+}
+
+void report_put_as(struct model_report *r, enum model_rule rule, enum finding_severity severity, uint64_t at,
+                   struct view tensor, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        put(r, rule, severity, at, tensor, format, ap);
+        va_end(ap);
 }
 
 bool report_rejected(const struct model_report *r) {

@@ -16,6 +16,9 @@ struct model_report {
  * */
 void report_put(struct model_report *r, enum model_rule rule, uint64_t at, struct view tensor,
                 const char *format, ...) SAI_PRINTF(5, 6);
+/* The same with another severity than the catalogue's: where policy sets the limits. */
+void report_put_as(struct model_report *r, enum model_rule rule, enum finding_severity severity, uint64_t at,
+                   struct view tensor, const char *format, ...) SAI_PRINTF(6, 7);
 /* True once a finding of severity reject was put. */
 bool report_rejected(const struct model_report *r);
 

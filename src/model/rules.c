@@ -9,10 +9,16 @@
 #define DONT_USE     "Don't use this file. Tell whoever published it."
 #define OTHER_FORMAT "Look for the same model as GGUF or safetensors."
 #define CONVERT      "Convert the model again with a current converter, or get it from its publisher."
+#define LOOK_CLOSER                                                                                          \
+        "Compare the file with another copy from its publisher (securectl compare A B); if nobody can "      \
+        "explain it, "                                                                                       \
+        "don't use it."
 #define TEMPLATE_BAD "Don't use this file as it is: its chat template does more than lay out a conversation."
 
 #define REFUSE(id, stage, title, meaning, action)                                                            \
         { id, stage, FINDING_REJECT, title, meaning, action }
+#define WARN(id, stage, title, meaning, action)                                                              \
+        { id, stage, FINDING_WARNING, title, meaning, action }
 #define MENTION(id, stage, title, meaning, action)                                                           \
         { id, stage, FINDING_INFO, title, meaning, action }
 
@@ -191,6 +197,49 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                                            "damaged or was tampered with, and its answers can "
                                            "be anything.",
                                            GET_AGAIN),
+        [RULE_WEIGHTS_OUTLIER] = WARN("WEIGHTS-002", 5, "a weight far beyond all others",
+                                      "One number of a tensor is so large, measured by the spread of the "
+                                      "others, that it decides every "
+                                      "answer. Training does not make such numbers; a damaged disk, or "
+                                      "somebody who wants the model to "
+                                      "fail or to react to a trigger, does.",
+                                      LOOK_CLOSER),
+        [RULE_WEIGHTS_ENTROPY] = WARN("WEIGHTS-003", 5, "weights that look like compressed or encrypted data",
+                                      "The bytes of trained floating-point weights repeat often enough to be "
+                                      "told from noise: their "
+                                      "exponents are alike. Where they don't, something else may have been "
+                                      "put in place of weights.",
+                                      LOOK_CLOSER),
+        [RULE_WEIGHTS_CONSTANT] = WARN("WEIGHTS-004", 5, "a large tensor without content",
+                                       "All of its numbers are the same, so it knows nothing. The model was "
+                                       "not trained, was cut down, or was damaged.",
+                                       LOOK_CLOSER),
+        [RULE_WEIGHTS_REPEATED] = WARN("WEIGHTS-005", 5, "weights that repeat themselves",
+                                       "Long stretches of a tensor are exact copies of what stands before "
+                                       "them. Trained weights never are; filler is.",
+                                       LOOK_CLOSER),
+        [RULE_WEIGHTS_SATURATED] = WARN(
+                "WEIGHTS-006", 5, "codes at the end of their range",
+                "Most quantised weights of a tensor have the smallest or largest value that can be written. "
+                "The conversion went wrong, or the bytes are no weights.",
+                CONVERT),
+        [RULE_WEIGHTS_HIDDEN] = WARN("WEIGHTS-007", 5, "a text hidden in the lowest bits of weights",
+                                     "The last bits of a number hardly change what a model says, so other "
+                                     "data can be hidden there. "
+                                     "In this tensor they follow a pattern that text has and weights don't "
+                                     "have. Well encrypted data "
+                                     "can't be told from weights in this way.",
+                                     DONT_USE),
+        [RULE_WEIGHTS_MIXED] = WARN(
+                "WEIGHTS-008", 5, "bits set where the rest of the tensor has none",
+                "The tensor was converted from a shorter number format, which leaves the last bits of every "
+                "number zero. In some places they are not: something was written there afterwards.",
+                LOOK_CLOSER),
+        [RULE_WEIGHTS_METADATA] = WARN("WEIGHTS-009", 5, "the description does not fit the weights",
+                                       "The number of layers, heads or tokens that the file announces is not "
+                                       "the one that its tensors "
+                                       "have. Programs trust one or the other.",
+                                       CONVERT),
 
         [RULE_PICKLE_DANGEROUS] = REFUSE("PICKLE-001", 2, "the pickle imports something that can do harm",
                                          "Loading a pickle imports names and calls them. This one is known "

@@ -8,15 +8,15 @@
 #include "model/limits.h"
 #include "model/names_digest.h"
 #include "model/pickle.h"
+#include "model/tensor_scan.h"
+#include "model/tensor_table.h"
 
 /* One row of the table, kept from the header to the end of the data. */
 struct tensor {
         uint64_t begin, end; /* from the start of the data */
+        uint32_t text;       /* name and shape, in `texts` */
         uint8_t dtype;
-        uint8_t name_n;
-        char name[46]; /* the first bytes, for messages */
 };
-_Static_assert(sizeof(struct tensor) == 64, "64 bytes a tensor are promised");
 
 enum phase { PHASE_LENGTH, PHASE_HEADER, PHASE_SPACES, PHASE_DATA, PHASE_REFUSED };
 
@@ -58,16 +58,19 @@ struct safetensors {
         bool metadata_seen;
         unsigned fields; /* of the entry being read */
         struct tensor tensor;
+        char name[SAFETENSORS_NAME_MAX]; /* of that entry */
+        size_t name_n;
+        uint64_t shape[SAFETENSORS_RANK_MAX];
         unsigned rank;
         unsigned offsets;
         uint32_t landmark;  /* MODEL_LANDMARK_… that the tensor is, or 0 */
         uint64_t matrix[2]; /* its first two dimensions */
         uint64_t elements;
-        struct buf table;
+        struct buf table, texts;
 
         size_t index; /* of the tensor whose data comes next */
         bool in_tensor;
-        struct weights weights;
+        struct tensor_scan *tensors;
 };
 
 int safetensors_new(uint64_t size, struct model_report *report, struct model_summary *summary,
@@ -82,7 +85,11 @@ int safetensors_new(uint64_t size, struct model_report *report, struct model_sum
         s->summary = summary;
         s->table = BUF_INIT((size_t)SAFETENSORS_TENSORS_MAX * sizeof(struct tensor));
         names_digest_init(&s->digest, SAFETENSORS_TENSORS_MAX);
+        s->texts = BUF_INIT(SAFETENSORS_TEXTS_MAX);
         pickle_init(&s->pickle);
+        r = tensor_scan_new(report, summary, &s->tensors);
+        if (r < 0)
+                return r;
         r = hash_set_new(SAFETENSORS_TENSORS_MAX, &s->names);
         if (r < 0)
                 return r;
@@ -99,9 +106,15 @@ struct safetensors *safetensors_free(struct safetensors *s) {
                 names_digest_done(&s->digest);
                 hash_set_free(s->metadata);
                 buf_done(&s->table);
+                buf_done(&s->texts);
+                tensor_scan_free(s->tensors);
                 free(s);
         }
         return NULL;
+}
+
+struct tensor_scan *safetensors_tensors(struct safetensors *s) {
+        return s->tensors;
 }
 
 void safetensors_visit(struct safetensors *s, const struct safetensors_visitor *visitor) {
@@ -117,8 +130,8 @@ static unsigned long long ull(uint64_t v) {
         return v;
 }
 
-static struct view tensor_name(const struct tensor *t) {
-        return (struct view){t->name, t->name_n};
+static struct view name_of(const struct safetensors *s) {
+        return (struct view){s->name, s->name_n};
 }
 
 /* In the header the tokenizer knows the place. */
@@ -129,7 +142,7 @@ static uint64_t fault_at(const struct safetensors *s) {
 /* Every fault of the header ends the reading: what follows would be guesswork. */
 #define REFUSE(s, rule, ...)                                                                                 \
         ({                                                                                                   \
-                report_put((s)->report, rule, fault_at(s), tensor_name(&(s)->tensor), __VA_ARGS__);          \
+                report_put((s)->report, rule, fault_at(s), name_of(s), __VA_ARGS__);                         \
                 (s)->phase = PHASE_REFUSED;                                                                  \
                 -EBADMSG;                                                                                    \
         })
@@ -174,8 +187,10 @@ static int take_name(struct safetensors *s, struct view name, uint64_t length) {
         struct quote q = report_quote(name);
         int r;
 
-        s->tensor = (struct tensor){.name_n = (uint8_t)MIN_OF(name.n, sizeof s->tensor.name)};
-        memcpy(s->tensor.name, name.p, s->tensor.name_n);
+        s->tensor = (struct tensor){0};
+        s->name_n = MIN_OF(name.n, sizeof s->name);
+        if (s->name_n > 0)
+                memcpy(s->name, name.p, s->name_n);
         s->fields = s->rank = s->offsets = 0;
         s->elements = 1;
         if (view_eq(name, VIEW("__metadata__"))) {
@@ -275,9 +290,10 @@ static int take_number(struct safetensors *s, struct view text) {
         }
         if (s->rank < ARRAY_SIZE(s->matrix))
                 s->matrix[s->rank] = n;
-        if (s->rank++ == SAFETENSORS_RANK_MAX)
+        if (s->rank == SAFETENSORS_RANK_MAX)
                 return REFUSE(s, RULE_ST_NAME, "The tensor has more than %u dimensions.",
                               SAFETENSORS_RANK_MAX);
+        s->shape[s->rank++] = n;
         tell(s, SAFETENSORS_DIMENSION, VIEW_NULL, n);
         if (u64_mul(s->elements, n, &s->elements) < 0)
                 return REFUSE(s, RULE_ST_SIZE, "The product of the tensor's dimensions overflows.");
@@ -299,9 +315,16 @@ static int end_entry(struct safetensors *s) {
                               ull(bits / 8), ull(s->tensor.begin), ull(s->tensor.end));
         if (u64_add(s->summary->parameters, s->elements, &s->summary->parameters) < 0)
                 return REFUSE(s, RULE_ST_SIZE, "The sum of all tensors overflows.");
-        r = buf_append(&s->table, &s->tensor, sizeof s->tensor);
+        r = tensor_table_put(&s->texts, name_of(s), s->shape, s->rank, &s->tensor.text);
+        if (r == -EFBIG)
+                return REFUSE(s, RULE_ST_NAME, "The names of all tensors together are too long.");
+        if (r >= 0)
+                r = buf_append(&s->table, &s->tensor, sizeof s->tensor);
         if (r < 0)
                 return r;
+        tensor_scan_declare(s->tensors,
+                            &(struct tensor_about){
+                                    .name = name_of(s), .type = d->name, .shape = s->shape, .rank = s->rank});
         s->summary->tensors++;
         s->summary->tensor_bytes += bits / 8; /* checked against the file's length with the offsets */
         note_landmark(s);
@@ -424,6 +447,15 @@ static void note_quantization(struct safetensors *s, const struct tensor *t, siz
         }
 }
 
+/* For a message about a tensor whose entry was read long ago. */
+static void recall_name(struct safetensors *s, const struct tensor *t) {
+        struct tensor_table_entry e;
+
+        (void)tensor_table_get(&s->texts, t->text, &e);
+        memcpy(s->name, e.name.p, e.name.n);
+        s->name_n = e.name.n;
+}
+
 /* Tensors cover the data exactly: sorted by where they begin, each begins where the one before ends. */
 static void check_cover(struct safetensors *s) {
         uint64_t at = 0, data = s->size - s->data_start;
@@ -439,8 +471,8 @@ static void check_cover(struct safetensors *s) {
                         break;
                 }
         for (size_t i = 0; i < n; i++) {
-                s->tensor = t[i];
                 if (t[i].begin != at) {
+                        recall_name(s, &t[i]);
                         (void)REFUSE(s, RULE_ST_OFFSETS,
                                      "The tensor begins at %llu; the one before it ends at %llu.",
                                      ull(t[i].begin), ull(at));
@@ -448,7 +480,7 @@ static void check_cover(struct safetensors *s) {
                 }
                 at = t[i].end;
         }
-        s->tensor.name_n = 0;
+        s->name_n = 0;
         if (at != data) {
                 (void)REFUSE(s, RULE_ST_OFFSETS, "The tensors need %llu bytes of data, the file has %llu.",
                              ull(at), ull(data));
@@ -497,7 +529,7 @@ static void take_spaces(struct safetensors *s, struct view *bytes) {
         for (size_t i = 0; i < n; i++)
                 if (bytes->p[i] != ' ') {
                         s->at += i;
-                        s->tensor.name_n = 0;
+                        s->name_n = 0;
                         (void)REFUSE(s, RULE_ST_BRACE,
                                      "Only spaces may follow the header, not the byte 0x%02x.",
                                      (unsigned)(uint8_t)bytes->p[i]);
@@ -510,13 +542,24 @@ static void take_spaces(struct safetensors *s, struct view *bytes) {
                 end_header(s);
 }
 
-static void end_tensor(struct safetensors *s, const struct tensor *t) {
-        if (s->weights.count > 0) {
-                s->summary->non_finite += s->weights.count;
-                report_put(s->report, RULE_WEIGHTS_NON_FINITE, s->weights.first, tensor_name(t),
-                           "%llu weights or scales of this tensor are NaN or infinite.",
-                           ull(s->weights.count));
-        }
+static void begin_tensor(struct safetensors *s, const struct tensor *t) {
+        const struct dtype *d = dtype_get(t->dtype);
+        struct tensor_table_entry e;
+
+        (void)tensor_table_get(&s->texts, t->text, &e);
+        tensor_scan_begin(s->tensors, &(struct tensor_about){.name = e.name,
+                                                             .type = d->name,
+                                                             .shape = e.shape,
+                                                             .rank = e.rank,
+                                                             .at = s->at,
+                                                             .bytes = t->end - t->begin,
+                                                             .layout = &d->layout,
+                                                             .block = d->block});
+        s->in_tensor = true;
+}
+
+static void end_tensor(struct safetensors *s) {
+        tensor_scan_end(s->tensors);
         s->in_tensor = false;
         s->index++;
 }
@@ -527,18 +570,16 @@ static void take_data(struct safetensors *s, struct view bytes) {
 
         while (s->index < n && (bytes.n > 0 || t[s->index].begin == t[s->index].end)) {
                 const struct tensor *now = &t[s->index];
-                const struct dtype *d = dtype_get(now->dtype);
                 uint64_t left = s->data_start + now->end - s->at;
                 struct view piece = view_sub(bytes, 0, (size_t)MIN_OF(left, (uint64_t)bytes.n));
 
                 if (!s->in_tensor)
-                        weights_begin(&s->weights, &d->layout, d->block, s->at);
-                s->in_tensor = true;
-                weights_feed(&s->weights, piece);
+                        begin_tensor(s, now);
+                tensor_scan_feed(s->tensors, piece);
                 s->at += piece.n;
                 bytes = view_sub(bytes, piece.n, SIZE_MAX);
                 if (piece.n == left)
-                        end_tensor(s, now);
+                        end_tensor(s);
         }
 }
 
@@ -560,6 +601,7 @@ int safetensors_feed(struct safetensors *s, struct view bytes) {
 }
 
 void safetensors_finish(struct safetensors *s) {
+        tensor_scan_finish(s->tensors);
         if (s->phase < PHASE_DATA)
                 report_put(s->report, RULE_ST_LENGTH, s->at, VIEW_NULL, "The file ends inside its header.");
         if (s->pickle.state == PICKLE_IMPORTS)

@@ -1,5 +1,6 @@
 /* safetensors: strict streaming reader of safetensors files, rules SAFETENSORS-S1 to S12 of the catalogue,
- * and WEIGHTS-001. Pure; 64 bytes a tensor, a set of names while the header is read, else constant memory. */
+ * and the rules of tensor_scan. Pure; 24 bytes a tensor and its name and shape (tensor_table), a set of
+ * names while the header is read, else constant memory. */
 #pragma once
 
 #include "model/report.h"
@@ -15,6 +16,9 @@ struct safetensors *safetensors_free(struct safetensors *s); /* NULL is fine; re
 static inline void safetensors_freep(struct safetensors **s) {
         *s = safetensors_free(*s);
 }
+/* Where limits and sink can be set; its facts are in the summary at the end. */
+struct tensor_scan;
+struct tensor_scan *safetensors_tensors(struct safetensors *s);
 /* What the reader understood of the header, in the order of the text; for comparison with other readers. */
 enum safetensors_part {
         SAFETENSORS_METADATA_KEY,

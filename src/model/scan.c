@@ -11,6 +11,7 @@
 #include "model/safetensors.h"
 #include "model/set_reader.h"
 #include "model/template.h"
+#include "model/tensor_scan.h"
 #include "model/zip_walk.h"
 
 #define NAME_MAX_BYTES 4096u
@@ -19,6 +20,8 @@ struct model_scan {
         uint64_t size;
         uint64_t at;
         struct finding_sink sink;
+        struct tensor_sink tensor_sink;
+        struct weights_limits weights_limits;
         struct model_report report;
         struct model_summary summary;
         struct buf name;
@@ -48,6 +51,7 @@ int model_scan_new(uint64_t size, struct view name, const struct finding_sink *s
         m->size = m->summary.size = size;
         m->sink = *sink;
         m->report.sink = &m->sink;
+        m->weights_limits = weights_limits_default;
         m->name = BUF_INIT(NAME_MAX_BYTES);
         r = buf_append_view(&m->name,
                             view_sub(name, name.n - MIN_OF(name.n, (size_t)NAME_MAX_BYTES), SIZE_MAX));
@@ -81,6 +85,14 @@ struct model_scan *model_scan_free(struct model_scan *m) {
                 free(m);
         }
         return NULL;
+}
+
+void model_scan_set_tensor_sink(struct model_scan *m, const struct tensor_sink *sink) {
+        m->tensor_sink = *sink;
+}
+
+void model_scan_set_weights_limits(struct model_scan *m, const struct weights_limits *limits) {
+        m->weights_limits = *limits;
 }
 
 /* A name such as "x-00001-of-00003.gguf" says that the file is a part, whatever its metadata says. */
@@ -172,6 +184,10 @@ static int decide(struct model_scan *m) {
         if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS)
                 model_kind_check_head(&m->report, head);
         r = start_reader(m, head);
+        if (m->gguf)
+                tensor_scan_set(gguf_tensors(m->gguf), &m->weights_limits, &m->tensor_sink);
+        if (m->safetensors)
+                tensor_scan_set(safetensors_tensors(m->safetensors), &m->weights_limits, &m->tensor_sink);
         return r < 0 ? r : feed_reader(m, head);
 }
 

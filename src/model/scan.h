@@ -4,6 +4,7 @@
 #pragma once
 
 #include "model/finding.h"
+#include "model/tensor_record.h"
 
 enum model_kind {
         MODEL_KIND_UNKNOWN,
@@ -75,6 +76,9 @@ struct model_summary {
         char name[MODEL_NAME_MAX];                 /* general.name or "" */
         char license[MODEL_LICENSE_MAX];           /* general.license or "" */
         char quantization[16];                     /* most frequent block type by bytes, "Q4_K" */
+        char family[16];                           /* by the tensors' names: "llama", "vae" …, or "" */
+        uint8_t structure[32];   /* digest of names (numbers left out), types and shapes; zero: unknown */
+        uint8_t merkle_root[32]; /* over all tensors (docs/components/weights.md); zero: unknown */
 };
 
 struct model_scan; /* opaque */
@@ -83,6 +87,9 @@ struct model_scan; /* opaque */
  * (a .gguf that is a zip is a finding); may be VIEW_NULL. -ENOMEM. */
 SAI_NODISCARD int model_scan_new(uint64_t size, struct view name, const struct finding_sink *sink,
                                  struct model_scan **ret);
+/* Before the first byte: where the record of each tensor goes, and the limits of policy for weights (both copied). */
+void model_scan_set_tensor_sink(struct model_scan *m, const struct tensor_sink *sink);
+void model_scan_set_weights_limits(struct model_scan *m, const struct weights_limits *limits);
 /* Next bytes, in order, any sizes. 0, or -ENOMEM / -EFBIG (more bytes than `size`). A refused format is no error here:
  * it is a finding, and the remaining bytes are still looked at. */
 SAI_NODISCARD int model_scan_feed(struct model_scan *m, struct view bytes);

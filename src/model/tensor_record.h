@@ -5,13 +5,15 @@
 
 #include "base/sha256.h"
 
-#define TENSOR_NAME_MAX  128 /* escaped; a longer name is cut and ends in ~ and 16 digits of its SHA-256 */
-#define TENSOR_TYPE_MAX  16
-#define TENSOR_RANK_MAX  16
-#define TENSOR_STEP      4096u  /* one piece is sampled from each so many bytes */
-#define TENSOR_PIECE     640u   /* bytes of a piece at most; whole blocks */
-#define TENSOR_WINDOW    65536u /* entropy is that of the pieces of one window; also a Merkle leaf */
-#define TENSOR_JUDGED    1024u  /* numbers of a window (or of a tensor) that some tests need at least */
+#define TENSOR_NAME_MAX       128 /* escaped; a longer name is cut and ends in ~ and 16 digits of its SHA-256 */
+#define TENSOR_TYPE_MAX       16
+#define TENSOR_RANK_MAX       16
+#define TENSOR_STEP           4096u  /* one piece is sampled from each so many bytes */
+#define TENSOR_PIECE          640u   /* bytes of a piece at most; whole blocks */
+#define TENSOR_WINDOW         65536u /* entropy is that of the pieces of one window; also a Merkle leaf */
+#define TENSOR_LEAVES_JUDGED  16u    /* windows that the test for copies needs at least */
+#define TENSOR_ENTROPY_JUDGED 4096u  /* bytes of a sample that the test for entropy needs */
+#define TENSOR_JUDGED         1024u  /* numbers of a window (or of a tensor) that some tests need at least */
 
 enum tensor_flag {
         TENSOR_CONSTANT = 1,        /* every sampled number or block is the same */
@@ -21,7 +23,8 @@ enum tensor_flag {
         TENSOR_HIGH_ENTROPY = 16,   /* floats that look like compressed or encrypted bytes */
         TENSOR_HIDDEN_BITS = 32,    /* low mantissa bits that spell text */
         TENSOR_MIXED_LOW_BITS = 64, /* low bits are zero in most windows, but not in all */
-        TENSOR_UPCAST = 128,        /* the low byte of every sampled number is zero: converted from a shorter format */
+        TENSOR_UPCAST =
+                128, /* the low byte of every sampled number is zero: converted from a shorter format */
         TENSOR_NON_FINITE = 256,
         TENSOR_FLAGS_ALL = 511
 };
@@ -39,7 +42,7 @@ struct tensor_record {
         uint64_t shape[TENSOR_RANK_MAX];
         uint64_t at, bytes; /* in the file */
         uint8_t merkle_root[SHA256_BYTES];
-        uint64_t windows; /* entropy was taken of */
+        uint64_t windows;                              /* entropy was taken of */
         double entropy_min, entropy_mean, entropy_max; /* bits a byte */
         uint32_t moments;                              /* enum tensor_moments */
         uint32_t reserved;
@@ -62,13 +65,13 @@ struct weights_limit {
         uint32_t warning, reject;
 };
 struct weights_limits {
-        struct weights_limit outlier_deviations;  /* peak, in deviations of the sample */
-        struct weights_limit entropy_millibits;   /* of one window of a float tensor */
-        struct weights_limit constant_windows;    /* of one tensor, all of whose windows are constant */
-        struct weights_limit repeated_percent;    /* windows of one tensor */
-        struct weights_limit saturated_percent;   /* codes of one tensor */
-        struct weights_limit hidden_windows;      /* of one tensor */
-        struct weights_limit mixed_windows;       /* of one tensor */
+        struct weights_limit outlier_times;     /* largest number against the typical one */
+        struct weights_limit entropy_millibits; /* of one window of a float tensor */
+        struct weights_limit constant_windows;  /* of one tensor, all of whose windows are constant */
+        struct weights_limit repeated_percent;  /* windows of one tensor */
+        struct weights_limit saturated_percent; /* codes of one tensor */
+        struct weights_limit hidden_windows;    /* of one tensor */
+        struct weights_limit mixed_windows;     /* of one tensor */
 };
 #define WEIGHTS_NEVER UINT32_MAX
 extern const struct weights_limits weights_limits_default;

@@ -7,7 +7,7 @@
 
 /* Calibrated: docs/components/weights.md has the false alarms of each. */
 const struct weights_limits weights_limits_default = {
-        .outlier_deviations = {100000, WEIGHTS_NEVER},
+        .outlier_times = {100000, WEIGHTS_NEVER},
         .entropy_millibits = {7900, WEIGHTS_NEVER},
         .constant_windows = {16, WEIGHTS_NEVER},
         .repeated_percent = {10, WEIGHTS_NEVER},
@@ -16,9 +16,9 @@ const struct weights_limits weights_limits_default = {
         .mixed_windows = {1, WEIGHTS_NEVER},
 };
 
-static const char *const flag_names[TENSOR_FLAGS_N] = {
-        "constant", "repeated", "saturated", "outlier", "high_entropy", "hidden_bits", "mixed_low_bits",
-        "upcast", "non_finite"};
+static const char *const flag_names[TENSOR_FLAGS_N] = {"constant",       "repeated",     "saturated",
+                                                       "outlier",        "high_entropy", "hidden_bits",
+                                                       "mixed_low_bits", "upcast",       "non_finite"};
 
 const char *tensor_flag_name(unsigned bit) {
         return bit < TENSOR_FLAGS_N ? flag_names[bit] : "";
@@ -41,23 +41,25 @@ struct tensor_scan {
         struct merkle_stream bytes;
 };
 
-int tensor_scan_new(struct model_report *report, struct model_summary *summary,
-                    const struct weights_limits *limits, const struct tensor_sink *sink,
-                    struct tensor_scan **ret) {
+int tensor_scan_new(struct model_report *report, struct model_summary *summary, struct tensor_scan **ret) {
         struct tensor_scan *t = calloc(1, sizeof *t);
 
         if (!t)
                 return -ENOMEM;
         t->report = report;
         t->summary = summary;
-        t->limits = limits ? *limits : weights_limits_default;
-        if (sink)
-                t->sink = *sink;
+        tensor_scan_set(t, NULL, NULL);
         sha256_init(&t->layout);
         sha256_init(&t->structure);
         merkle_init(&t->roots);
         *ret = t;
         return 0;
+}
+
+void tensor_scan_set(struct tensor_scan *t, const struct weights_limits *limits,
+                     const struct tensor_sink *sink) {
+        t->limits = limits ? *limits : weights_limits_default;
+        t->sink = sink ? *sink : (struct tensor_sink){0};
 }
 
 struct tensor_scan *tensor_scan_free(struct tensor_scan *t) {
@@ -74,7 +76,8 @@ static void add_line(struct sha256_state *s, const struct tensor_about *about, s
         sha256_update(s, name);
         n = (size_t)snprintf(text, sizeof text, " %s", about->type);
         for (uint32_t i = 0; i < about->rank; i++)
-                n += (size_t)snprintf(text + n, sizeof text - n, " %llu", (unsigned long long)about->shape[i]);
+                n += (size_t)snprintf(text + n, sizeof text - n, " %llu",
+                                      (unsigned long long)about->shape[i]);
         text[n++] = '\n';
         sha256_update(s, view_make(text, n));
 }
@@ -105,10 +108,11 @@ void tensor_scan_begin(struct tensor_scan *t, const struct tensor_about *about) 
         merkle_stream_init(&t->bytes);
 }
 
+/* Hashing comes first: it has enough to do while the bytes come from memory; the others find them in the cache. */
 void tensor_scan_feed(struct tensor_scan *t, struct view bytes) {
+        merkle_stream_feed(&t->bytes, bytes);
         weights_feed(&t->weights, bytes);
         tensor_stats_feed(&t->stats, bytes);
-        merkle_stream_feed(&t->bytes, bytes);
 }
 
 /* ---- judging ---- */
@@ -161,14 +165,14 @@ static bool is_float(enum weights_numbers n) {
 
 static void judge_outliers(struct tensor_scan *t) {
         const struct tensor_record *r = &t->record;
-        double scale = fmax(r->deviation, fabs(r->mean) * 0.01), times;
+        double typical = tensor_stats_magnitude(&t->stats), times;
 
-        if (r->sampled < TENSOR_JUDGED || r->peak == 0 || !(scale > 0))
+        if (r->sampled < TENSOR_JUDGED || !(r->peak > 0) || !(typical > 0))
                 return;
-        times = fmin(r->peak / scale, 4e9);
-        JUDGE(t, RULE_WEIGHTS_OUTLIER, TENSOR_OUTLIER, outlier_deviations, (uint64_t)times,
-              "A weight of this tensor is %.3g, %.0f times the deviation of the others (%.3g).", r->peak,
-              times, scale);
+        times = fmin(r->peak / typical, 4e9);
+        JUDGE(t, RULE_WEIGHTS_OUTLIER, TENSOR_OUTLIER, outlier_times, (uint64_t)times,
+              "A weight of this tensor is %.3g; the others are about %.1g: %.0f times as much.", r->peak,
+              typical, times);
 }
 
 static void judge_bytes(struct tensor_scan *t) {
@@ -184,7 +188,8 @@ static void judge_bytes(struct tensor_scan *t) {
         if (r->windows > 0 && r->constant_windows == r->windows) {
                 if (t->weights.layout->numbers != WEIGHTS_INTEGERS)
                         JUDGE(t, RULE_WEIGHTS_CONSTANT, 0, constant_windows, r->windows,
-                              "All of the %llu windows of 64 KiB of this tensor hold one and the same number.",
+                              "All of the %llu windows of 64 KiB of this tensor hold one and the same "
+                              "number.",
                               ull(r->windows));
                 return;
         }
@@ -206,12 +211,14 @@ static void judge_codes(struct tensor_scan *t) {
                       r->saturated * 100, r->type);
         if (r->hidden_windows > 0)
                 JUDGE(t, RULE_WEIGHTS_HIDDEN, TENSOR_HIDDEN_BITS, hidden_windows, r->hidden_windows,
-                      "In %llu of %llu windows of 64 KiB the lowest bits of the numbers form a pattern such as "
+                      "In %llu of %llu windows of 64 KiB the lowest bits of the numbers form a pattern such "
+                      "as "
                       "text has.",
                       ull(r->hidden_windows), ull(r->windows));
         if (r->mixed_windows > 0 && r->mixed_windows <= t->stats.zero_low)
                 JUDGE(t, RULE_WEIGHTS_MIXED, TENSOR_MIXED_LOW_BITS, mixed_windows, r->mixed_windows,
-                      "The lowest byte of the numbers is always zero in %llu windows of 64 KiB, but not in %llu "
+                      "The lowest byte of the numbers is always zero in %llu windows of 64 KiB, but not in "
+                      "%llu "
                       "others.",
                       ull(t->stats.zero_low), ull(r->mixed_windows));
 }
@@ -248,10 +255,10 @@ void tensor_scan_end(struct tensor_scan *t) {
                 t->sink.put(t->sink.userdata, r);
 }
 
-/* The artifact's root: the first leaf is the digest of the layout, then come the tensors' roots. */
+/* The artifact's root: one leaf for each tensor's root, in the order of their bytes, and a last one for the digest of the
+ * layout (names, types, shapes). */
 void tensor_scan_finish(struct tensor_scan *t) {
         struct model_summary *s = t->summary;
-        struct merkle all;
         uint8_t layout[SHA256_BYTES];
 
         if (t->declared == 0 || t->ended != t->declared)
@@ -259,8 +266,6 @@ void tensor_scan_finish(struct tensor_scan *t) {
         sha256_final(&t->structure, s->structure);
         sha256_final(&t->layout, layout);
         (void)snprintf(s->family, sizeof s->family, "%s", tensor_family_name(&t->family));
-        merkle_init(&all);
-        (void)all;
         merkle_add_data(&t->roots, view_make(layout, sizeof layout));
         merkle_root(&t->roots, s->merkle_root);
 }

@@ -20,10 +20,12 @@ struct tensor_about {
         size_t block;
 };
 
-/* All borrowed until the end; `sink` may be NULL, `limits` NULL: the defaults. -ENOMEM. */
+/* Both borrowed until the end. -ENOMEM. */
 SAI_NODISCARD int tensor_scan_new(struct model_report *report, struct model_summary *summary,
-                                  const struct weights_limits *limits, const struct tensor_sink *sink,
                                   struct tensor_scan **ret);
+/* Before the first tensor; copied. NULL: the limits that are built in, nobody to tell. */
+void tensor_scan_set(struct tensor_scan *t, const struct weights_limits *limits,
+                     const struct tensor_sink *sink);
 struct tensor_scan *tensor_scan_free(struct tensor_scan *t); /* NULL is fine; returns NULL */
 
 /* While the header is read, in its order: name with its full length, type, shape. */

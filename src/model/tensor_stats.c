@@ -4,8 +4,7 @@
 
 #include "base/num.h"
 
-#define VALUES_MAX TENSOR_PIECE /* numbers of a piece: one a byte at most */
-#define LARGEST    1e37f        /* beyond it, and NaN: counted elsewhere, cut here */
+#define LARGEST 1e37f /* beyond it, and NaN: counted elsewhere, cut here */
 
 /* ---- numbers of a piece ---- */
 
@@ -65,7 +64,7 @@ static float double_value(const uint8_t *p) {
 
 /* The plain formats as loops of their own, so that they become vector code. */
 static size_t plain_values(enum weights_numbers numbers, const float eighth[256], const uint8_t *p, size_t n,
- float *out) {
+                           float *out) {
         switch (numbers) {
         case WEIGHTS_F32:
                 for (size_t i = 0; i < n / 4; i++)
@@ -154,6 +153,38 @@ static inline __attribute__((always_inline)) void moments_loop(struct tensor_sta
                 }
 }
 
+static void note_magnitude(struct tensor_stats *s, const float *v, size_t n) {
+        float squares[STATS_LANES] = {0}, sum = 0;
+        int e;
+
+        for (size_t i = 0; i + STATS_LANES <= n; i += STATS_LANES)
+                for (size_t k = 0; k < STATS_LANES; k++)
+                        squares[k] += v[i + k] * v[i + k];
+        for (size_t k = 0; k < STATS_LANES; k++)
+                sum += squares[k];
+        for (size_t i = n / STATS_LANES * STATS_LANES; i < n; i++)
+                sum += v[i] * v[i];
+        (void)frexpf(sqrtf(sum / (float)n), &e);
+        if (sum > 0 && isfinite(sum))
+                s->magnitudes[MIN_OF(MAX_OF(e + 128, 1), 255)]++;
+        else
+                s->magnitudes[sum > 0 ? 255
+                                      : 0]++; /* so large that its square is none, or nothing but zeros */
+}
+
+double tensor_stats_magnitude(const struct tensor_stats *s) {
+        uint64_t all = 0, below = 0;
+
+        for (size_t i = 0; i < 256; i++)
+                all += s->magnitudes[i];
+        for (size_t i = 0; i < 256 && all > 0; i++) {
+                below += s->magnitudes[i];
+                if (below * 2 >= all)
+                        return i == 0 ? 0 : ldexp(1, (int)i - 128);
+        }
+        return 0;
+}
+
 /* Rounded up to whole lanes with the value that moves nothing. */
 static void add_moments(struct tensor_stats *s, float *v, size_t n) {
         size_t up = (n + STATS_LANES - 1) / STATS_LANES * STATS_LANES;
@@ -170,6 +201,7 @@ static void add_moments(struct tensor_stats *s, float *v, size_t n) {
                 zeros += v[i] == 0;
         for (size_t i = n; i < up; i++)
                 v[i] = s->shift;
+        note_magnitude(s, v, n);
         moments_loop(s, v, up);
         s->zeros += zeros;
         s->sampled += n;
@@ -186,8 +218,8 @@ static void count_codes(struct tensor_stats *s, const uint8_t *p, size_t n) {
 
                 if (l->code_bits == 4)
                         for (size_t i = 0; i < l->codes_n; i++)
-                                extremes += (uint32_t)((c[i] & 15) == 0) + ((c[i] & 15) == 15) +
-                                            (c[i] < 16) + (c[i] >= 0xf0);
+                                extremes += (uint32_t)((c[i] & 15) == 0) + ((c[i] & 15) == 15) + (c[i] < 16) +
+                                            (c[i] >= 0xf0);
                 else
                         for (size_t i = 0; i < l->codes_n; i++)
                                 extremes += (uint32_t)(c[i] == 0x7f) + (c[i] == 0x80) + (c[i] == 0x81);
@@ -205,7 +237,7 @@ static size_t number_bytes(enum weights_numbers n) {
 /* A piece begins at a multiple of eight numbers. */
 static void count_low_bits(struct tensor_stats *s, const uint8_t *p, size_t n) {
         size_t each = number_bytes(s->layout->numbers), numbers = n / each;
-        uint8_t low[VALUES_MAX];
+        uint8_t *low = s->low;
 
         for (size_t i = 0; i < numbers; i++)
                 low[i] = p[i * each];
@@ -256,7 +288,7 @@ static void judge_low_bits(struct tensor_stats *s) {
         hidden |= low_bytes_are_text(s);
         s->hidden_windows += hidden;
         if (s->layout->numbers == WEIGHTS_F32) {
-                s->zero_low += s->low_bytes[0] == s->window_numbers;
+                s->zero_low += s->low_bytes[0] == s->window_numbers && !s->window_constant;
                 s->mixed_low += s->low_bytes[0] != s->window_numbers;
         }
 }
@@ -269,7 +301,7 @@ static double count_log(uint32_t c) {
 }
 
 /* Plug-in estimate with the correction of Miller and Madow, which takes away most of the bias of a sample. */
-static double entropy(const struct tensor_stats *s) {
+static double entropy(const struct tensor_stats *s, uint32_t *ret_n) {
         uint32_t n = 0, different = 0;
         double sum = 0;
 
@@ -281,6 +313,7 @@ static double entropy(const struct tensor_stats *s) {
                 different += count > 0;
                 sum += count_log(count);
         }
+        *ret_n = n;
         if (n == 0)
                 return 0;
         sum = log2((double)n) - sum / n + (double)(different - 1) / (2 * (double)n * M_LN2);
@@ -288,11 +321,14 @@ static double entropy(const struct tensor_stats *s) {
 }
 
 static void close_window(struct tensor_stats *s) {
+        uint32_t n;
         double e;
 
         if (!s->window_open)
                 return;
-        e = entropy(s);
+        e = entropy(s, &n);
+        if (n >= TENSOR_ENTROPY_JUDGED && e > s->entropy_judged)
+                s->entropy_judged = e;
         s->entropy_min = s->windows == 0 || e < s->entropy_min ? e : s->entropy_min;
         s->entropy_max = e > s->entropy_max ? e : s->entropy_max;
         s->entropy_sum += e;
@@ -330,13 +366,13 @@ static void check_constant(struct tensor_stats *s, const uint8_t *p, size_t n) {
                 memcpy(s->first, p, s->block);
                 s->have_first = true;
         }
-        if (s->window_constant && (memcmp(p, s->first, s->block) != 0 ||
-                                   memcmp(p, p + s->block, n - s->block) != 0))
+        if (s->window_constant &&
+            (memcmp(p, s->first, s->block) != 0 || memcmp(p, p + s->block, n - s->block) != 0))
                 s->window_constant = false;
 }
 
 static void take_piece(struct tensor_stats *s, const uint8_t *p, size_t n) {
-        float values[VALUES_MAX + STATS_LANES];
+        float *values = s->values;
         uint64_t window = s->piece_at / TENSOR_WINDOW;
         size_t count;
 

@@ -23,7 +23,7 @@ struct tensor_stats {
         uint64_t window;
         bool window_open, window_constant;
         uint32_t histogram[4][256];
-        uint32_t low_bytes[256];                       /* F32, F64, F16: of the lowest byte */
+        uint32_t low_bytes[256];                     /* F32, F64, F16: of the lowest byte */
         uint32_t planes[STATS_PLANES][STATS_PHASES]; /* ones */
         uint32_t window_numbers;
         uint8_t first[WEIGHTS_BLOCK_MAX]; /* block of the tensor */
@@ -32,15 +32,23 @@ struct tensor_stats {
         /* the tensor */
         uint64_t windows, constant_windows, hidden_windows, zero_low, mixed_low;
         double entropy_min, entropy_max, entropy_sum;
+        double entropy_judged; /* highest of a window with enough of a sample */
         uint64_t sampled, zeros, codes, extremes;
         double sum[STATS_LANES], squares[STATS_LANES];
         float least[STATS_LANES], most[STATS_LANES];
-        float eighth[256]; /* values of an 8-bit float format */
+        float values[TENSOR_PIECE +
+                     STATS_LANES]; /* of a piece; here so that it need not be cleared each time */
+        uint8_t low[TENSOR_PIECE];
+        float eighth[256];        /* values of an 8-bit float format */
+        uint32_t magnitudes[256]; /* pieces by the exponent of their numbers' root mean square */
         float shift; /* moments are taken about it, so that a large mean does not swallow the deviation */
 };
 
 void tensor_stats_begin(struct tensor_stats *s, const struct weights_layout *layout, size_t block,
                         uint64_t bytes);
 void tensor_stats_feed(struct tensor_stats *s, struct view bytes);
+/* What a number of this tensor typically measures: the median of its pieces' root mean squares, to a power of two, so that
+ * numbers which stand out don't shift it. 0: unknown. */
+double tensor_stats_magnitude(const struct tensor_stats *s);
 /* After the last byte; fills the record's statistics, not its flags. */
 void tensor_stats_end(struct tensor_stats *s, struct tensor_record *ret);

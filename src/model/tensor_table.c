@@ -1,6 +1,5 @@
 #include "model/tensor_table.h"
 
-
 #define HASH_DIGITS 16u
 
 static size_t put_name(struct view name, uint8_t *out) {
