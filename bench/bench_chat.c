@@ -35,16 +35,18 @@ SAI_NORETURN static void give_up(const char *what) {
 
 /* --- the service --- */
 
-static int open_model(void *userdata, const char *sha256, int *ret_model, int *ret_lease, uint64_t *ret_size,
+static int open_model(void *userdata, const char *sha256, struct worker_model *ret_model, int *ret_lease,
                       struct refusal *why) {
         struct stat st;
         int ends[2];
 
         if (fstat(model_fd, &st) < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
                 return refusal_set(why, -EIO, 503, "bench", "no model");
-        *ret_model = fcntl(model_fd, F_DUPFD_CLOEXEC, 0);
+        *ret_model = (struct worker_model){.fds = {fcntl(model_fd, F_DUPFD_CLOEXEC, 0)},
+                                           .n = 1,
+                                           .first_size = (uint64_t)st.st_size,
+                                           .size = (uint64_t)st.st_size};
         *ret_lease = ends[0];
-        *ret_size = (uint64_t)st.st_size;
         return 0;
 }
 

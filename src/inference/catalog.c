@@ -27,11 +27,12 @@ static int fetch(struct http_client *registry, struct json_document **ret, struc
         return 0;
 }
 
-/* llama-server reads GGUF only. */
+/* llama-server reads GGUF only, in one file or in parts. */
 static bool is_usable(const struct json *m) {
+        struct view kind = json_get_view(m, "kind", VIEW_NULL);
         struct sha256 ignored;
 
-        return view_eq_str(json_get_view(m, "kind", VIEW_NULL), "gguf") &&
+        return (view_eq_str(kind, "gguf") || view_eq_str(kind, "gguf-set")) &&
                sha256_from_hex(json_get_view(m, "sha256", VIEW_NULL), &ignored) == 0;
 }
 

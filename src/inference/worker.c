@@ -62,6 +62,11 @@ struct worker {
 
 /* --- small helpers --- */
 
+void worker_model_done(struct worker_model *m) {
+        while (m->n > 0)
+                close_fd(m->fds[--m->n]);
+}
+
 const char *worker_state_name(enum worker_state s) {
         static const char *const names[WORKER_STATE_MAX] = {"idle", "loading", "ready", "failed"};
 
@@ -204,7 +209,8 @@ static int wait_healthy(struct worker *w, struct loaded *l, uint64_t serial, str
                 (unsigned long long)(w->config.load_timeout_usec / USEC_PER_SEC));
 }
 
-static int make_plan(const struct worker *w, const struct target *t, int model, uint64_t size,
+/* A split model describes itself in its first file. */
+static int make_plan(const struct worker *w, const struct target *t, const struct worker_model *model,
                      struct plan *ret, struct refusal *why) {
         struct plan_settings settings = w->config.settings;
         struct machine machine;
@@ -212,15 +218,16 @@ static int make_plan(const struct worker *w, const struct target *t, int model, 
 
         if (t->context > 0)
                 settings.context = t->context;
-        if (shape_read(model, size, &shape) < 0)
+        if (shape_read(model->fds[0], model->first_size, &shape) < 0)
                 shape = (struct shape){0}; /* the estimate is made from the size alone */
         if (w->config.ops->read_machine(w->config.userdata, &machine) < 0)
                 return refusal_set(why, -EIO, 503, "worker_failed",
                                    "How much memory the machine has could not be found out (/proc/meminfo).");
-        return plan_make(&machine, &settings, &shape, size, ret, why);
+        return plan_make(&machine, &settings, &shape, model->size, ret, why);
 }
 
-static int start_process(struct worker *w, int model, struct loaded *l, struct refusal *why) {
+static int start_process(struct worker *w, const struct worker_model *model, struct loaded *l,
+                         struct refusal *why) {
         char socket[108] = "";
         int r = w->config.ops->spawn(w->config.userdata, model, &l->plan, &l->id, &l->pid_fd, socket);
 
@@ -255,17 +262,16 @@ static int record_load(const struct worker *w, const struct loaded *l, struct re
 }
 
 static int load(struct worker *w, const struct target *t, struct loaded *ret, struct refusal *why) {
-        _cleanup_(closep) int model = -EBADF;
+        _cleanup_(worker_model_done) struct worker_model model = {0};
         struct loaded l = LOADED_NONE;
-        uint64_t size = 0;
-        int r = w->config.ops->open_model(w->config.userdata, t->sha256, &model, &l.lease, &size, why);
+        int r = w->config.ops->open_model(w->config.userdata, t->sha256, &model, &l.lease, why);
 
         memcpy(l.sha256, t->sha256, sizeof(l.sha256));
         l.asked_context = t->context;
         if (r == 0)
-                r = make_plan(w, t, model, size, &l.plan, why);
+                r = make_plan(w, t, &model, &l.plan, why);
         if (r == 0)
-                r = start_process(w, model, &l, why);
+                r = start_process(w, &model, &l, why);
         if (r == 0)
                 r = wait_healthy(w, &l, t->serial, why);
         if (r == 0)
@@ -409,13 +415,13 @@ static void unload_unused(struct worker *w) {
 /* The registry was restarted, or the model deleted while it had no lease. */
 static void renew_lease(struct worker *w) {
         struct refusal why = {0};
-        int model = -EBADF, lease = -EBADF, r;
-        uint64_t size;
+        struct worker_model model = {0};
+        int lease = -EBADF, r;
 
         w->now.lease = close_fd(w->now.lease);
         pthread_mutex_unlock(&w->mutex);
-        r = w->config.ops->open_model(w->config.userdata, w->now.sha256, &model, &lease, &size, &why);
-        close_fd(model);
+        r = w->config.ops->open_model(w->config.userdata, w->now.sha256, &model, &lease, &why);
+        worker_model_done(&model);
         pthread_mutex_lock(&w->mutex);
         w->lease_retry_at = NEVER;
         if (r == 0) {

@@ -5,22 +5,31 @@
  * next request tries again). While an answer is under way the worker stays: a switch waits for it. */
 #pragma once
 
+#include "core/launcher.h"
 #include "inference/machine.h"
 #include "inference/plan.h"
 #include "inference/refusal.h"
 #include "wire/http_client.h"
 
+/* A verified model: one file, or the parts of a split one in order. All read-only. */
+struct worker_model {
+        int fds[LAUNCHER_FDS_MAX];
+        unsigned n;
+        uint64_t first_size, size; /* of the first file, of all */
+};
+void worker_model_done(struct worker_model *m); /* closes them; safe on a zeroed one */
+
 /* What the supervisor needs from outside; tests bring their own. All are called from its thread. */
 struct worker_ops {
-        /* The verified model: *ret_model (read-only descriptor) and *ret_lease, a descriptor that keeps the model from being
+        /* The verified model: *ret_model (worker_model_done) and *ret_lease, a descriptor that keeps the model from being
          * deleted as long as it is open and becomes readable when the lease is lost. Negative errno and *ret_why;
          * -ENOENT: there is no such model. */
-        int (*open_model)(void *userdata, const char *sha256, int *ret_model, int *ret_lease,
-                          uint64_t *ret_size, struct refusal *ret_why);
+        int (*open_model)(void *userdata, const char *sha256, struct worker_model *ret_model, int *ret_lease,
+                          struct refusal *ret_why);
         int (*read_machine)(void *userdata, struct machine *ret);
-        /* Starts a worker on the descriptor (borrowed). *ret_pid_fd: becomes readable when it ends; ours. */
-        int (*spawn)(void *userdata, int model, const struct plan *plan, uint32_t *ret_id, int *ret_pid_fd,
-                     char ret_socket[108]);
+        /* Starts a worker on the model (borrowed). *ret_pid_fd: becomes readable when it ends; ours. */
+        int (*spawn)(void *userdata, const struct worker_model *model, const struct plan *plan,
+                     uint32_t *ret_id, int *ret_pid_fd, char ret_socket[108]);
         void (*kill)(void *userdata, uint32_t id, int *ret_status); /* and reap */
         /* One record in the audit log, on disk when it returns 0. `detail`: a JSON object's text. */
         int (*record)(void *userdata, const char *event, const char *decision, const char *sha256,

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "core/fd_channel.h"
+#include "core/gguf_parts.h"
 #include "inference/limits.h"
 
 static int no_registry(struct refusal *why, int error) {
@@ -35,35 +36,111 @@ static bool is_model(int fd, uint64_t size) {
                st.st_size > 0 && (uint64_t)st.st_size == size;
 }
 
-static int ask(int sock, const char *sha256, struct json_document **ret, int *ret_fd) {
-        char question[128];
-        int n = snprintf(question, sizeof(question), "{\"op\":\"open\",\"sha256\":\"%s\"}", sha256);
-        int r = fd_channel_send(sock, view_make(question, (size_t)n), -1, REGISTRY_CALL_USEC);
+/* Sends a question and takes the descriptor that comes with a good answer: *ret_fd of *ret_size bytes, as announced. */
+static int ask(int sock, struct view question, struct json_document **ret, int *ret_fd, uint64_t *ret_size,
+               struct refusal *why) {
+        bool ok = false;
+        int r = fd_channel_send(sock, question, -1, REGISTRY_CALL_USEC);
 
-        return r < 0 ? r : fd_channel_receive(sock, REGISTRY_CALL_USEC, ret, ret_fd);
+        if (r >= 0)
+                r = fd_channel_receive(sock, REGISTRY_CALL_USEC, ret, ret_fd);
+        if (r < 0)
+                return no_registry(why, r);
+        if (json_get_bool(json_root(*ret), "ok", &ok) < 0 || !ok)
+                return refused(json_root(*ret), why);
+        return json_get_u64(json_root(*ret), "size", ret_size) < 0 ? no_registry(why, -EPROTO) : 0;
 }
 
-static int open_model(void *userdata, const char *sha256, int *ret_model, int *ret_lease, uint64_t *ret_size,
-                      struct refusal *why) {
-        const struct worker_real *x = userdata;
+static int read_listing(int fd, const char *sha256, struct set_listing *ret) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(SET_LISTING_MAX);
+        struct sha256 wanted, found;
+        int r = buf_read_file(&text, fd);
+
+        if (r >= 0)
+                r = sha256_of(buf_view(&text), &found);
+        if (r >= 0)
+                r = sha256_from_hex(view_of(sha256), &wanted);
+        if (r >= 0 && memcmp(wanted.b, found.b, SHA256_SIZE) != 0)
+                r = -EBADMSG;
+        return r < 0 ? r : set_listing_parse(buf_view(&text), ret);
+}
+
+static int open_part(int sock, const char *sha256, const struct set_member *m, struct worker_model *model,
+                     struct refusal *why) {
+        _cleanup_(buf_donep) struct buf question = BUF_INIT(FD_MESSAGE_MAX);
         _cleanup_(json_document_freep) struct json_document *d = NULL;
-        _cleanup_(closep) int sock = -EBADF, model = -EBADF;
-        bool ok = false;
+        _cleanup_(closep) int fd = -EBADF;
+        struct json_writer w = JSON_WRITER(&question);
         uint64_t size;
         int r;
 
-        r = sock = fd_channel_connect(x->registry_socket, x->token, REGISTRY_CALL_USEC);
-        if (r >= 0)
-                r = ask(sock, sha256, &d, &model);
+        json_object_begin(&w);
+        json_member_string(&w, "op", "open_member");
+        json_member_string(&w, "sha256", sha256);
+        json_member_string(&w, "path", m->path);
+        json_object_end(&w);
+        r = json_write_end(&w);
         if (r < 0)
                 return no_registry(why, r);
-        if (json_get_bool(json_root(d), "ok", &ok) < 0 || !ok)
-                return refused(json_root(d), why);
-        if (json_get_u64(json_root(d), "size", &size) < 0 || !is_model(model, size))
+        r = ask(sock, buf_view(&question), &d, &fd, &size, why);
+        if (r < 0)
+                return r;
+        if (size != m->size || !is_model(fd, size))
                 return no_registry(why, -EPROTO);
-        *ret_model = TAKE_FD(model);
+        if (model->n == 0)
+                model->first_size = size;
+        model->size += size;
+        model->fds[model->n++] = TAKE_FD(fd);
+        return 0;
+}
+
+/* The set's lease holds for its files, which come over the same channel one by one. */
+static int open_parts(int sock, const char *sha256, int listing, struct worker_model *ret,
+                      struct refusal *why) {
+        _cleanup_(set_listing_donep) struct set_listing set = {0};
+        _cleanup_(worker_model_done) struct worker_model model = {0};
+        struct gguf_parts parts;
+        int r = read_listing(listing, sha256, &set);
+
+        if (r >= 0)
+                r = gguf_parts_find(&set, &parts);
+        if (r < 0)
+                return no_registry(why, r);
+        for (unsigned i = 0; i < parts.n && r >= 0; i++)
+                r = open_part(sock, sha256, &set.members[parts.index[i]], &model, why);
+        if (r < 0)
+                return r;
+        *ret = model;
+        model.n = 0;
+        return 0;
+}
+
+static int open_model(void *userdata, const char *sha256, struct worker_model *ret_model, int *ret_lease,
+                      struct refusal *why) {
+        const struct worker_real *x = userdata;
+        _cleanup_(json_document_freep) struct json_document *d = NULL;
+        _cleanup_(closep) int sock = -EBADF, file = -EBADF;
+        char question[128];
+        uint64_t size;
+        int n = snprintf(question, sizeof(question), "{\"op\":\"open\",\"sha256\":\"%s\"}", sha256);
+        int r = sock = fd_channel_connect(x->registry_socket, x->token, REGISTRY_CALL_USEC);
+
+        if (r < 0)
+                return no_registry(why, r);
+        r = ask(sock, view_make(question, (size_t)n), &d, &file, &size, why);
+        if (r < 0)
+                return r;
+        if (view_eq_str(json_get_view(json_root(d), "kind", VIEW_NULL), "gguf-set")) {
+                r = open_parts(sock, sha256, file, ret_model, why);
+                if (r < 0)
+                        return r;
+        } else {
+                if (!is_model(file, size))
+                        return no_registry(why, -EPROTO);
+                *ret_model = (struct worker_model){
+                        .fds = {TAKE_FD(file)}, .n = 1, .first_size = size, .size = size};
+        }
         *ret_lease = TAKE_FD(sock);
-        *ret_size = size;
         return 0;
 }
 
@@ -71,21 +148,22 @@ static int read_machine(void *userdata, struct machine *ret) {
         return machine_read("", ret);
 }
 
-static int spawn(void *userdata, int model, const struct plan *plan, uint32_t *ret_id, int *ret_pid_fd,
-                 char ret_socket[108]) {
+static int spawn(void *userdata, const struct worker_model *model, const struct plan *plan, uint32_t *ret_id,
+                 int *ret_pid_fd, char ret_socket[108]) {
         const struct worker_real *x = userdata;
-        const struct launcher_request q = {
+        struct launcher_request q = {
                 .kind = LAUNCHER_LLAMA_SERVER,
-                .fds = {model, -EBADF},
-                .n_fds = 1,
+                .n_fds = model->n,
                 .threads = plan->threads,
                 .context = plan->context,
                 .slots = WORKER_SLOTS,
                 .memory_bytes = plan->memory_limit,
         };
         struct launcher_worker l;
-        int r = launcher_spawn(x->launcher, &q, &l);
+        int r;
 
+        memcpy(q.fds, model->fds, model->n * sizeof(q.fds[0]));
+        r = launcher_spawn(x->launcher, &q, &l);
         if (r < 0)
                 return r;
         *ret_id = l.id;

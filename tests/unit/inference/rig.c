@@ -145,7 +145,7 @@ void rig_kill_worker(struct rig *r) {
 
 /* --- what the supervisor asks for --- */
 
-static int open_model(void *userdata, const char *sha256, int *ret_model, int *ret_lease, uint64_t *ret_size,
+static int open_model(void *userdata, const char *sha256, struct worker_model *ret_model, int *ret_lease,
                       struct refusal *why) {
         struct rig *r = userdata;
         int ends[2];
@@ -156,10 +156,10 @@ static int open_model(void *userdata, const char *sha256, int *ret_model, int *r
                                    "the test says so");
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         close_fd(r->lease_peer);
-        *ret_model = memfd_create("model", MFD_CLOEXEC);
+        *ret_model = (struct worker_model){.fds = {memfd_create("model", MFD_CLOEXEC)}, .n = 1};
+        ret_model->first_size = ret_model->size = r->model_size;
         *ret_lease = ends[0];
         r->lease_peer = ends[1];
-        *ret_size = r->model_size;
         return 0;
 }
 
@@ -170,8 +170,8 @@ static int read_machine(void *userdata, struct machine *ret) {
         return 0;
 }
 
-static int spawn(void *userdata, int model, const struct plan *plan, uint32_t *ret_id, int *ret_pid_fd,
-                 char ret_socket[108]) {
+static int spawn(void *userdata, const struct worker_model *model, const struct plan *plan, uint32_t *ret_id,
+                 int *ret_pid_fd, char ret_socket[108]) {
         struct rig *r = userdata;
         uint64_t one = 1;
 
