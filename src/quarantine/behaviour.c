@@ -187,11 +187,21 @@ static int ended_while_loading(struct test *t, int status) {
         return r;
 }
 
+static unsigned part_descriptors(const struct artifact *a, int fds[LAUNCHER_FDS_MAX]) {
+        unsigned n = 0;
+
+        for (; n < a->n_members && n < LAUNCHER_FDS_MAX; n++)
+                fds[n] = a->members[n].fd;
+        return n;
+}
+
 /* 1 = runs, 0 = the stage has its result already, negative = error. */
 static int start_server(struct test *t) {
         struct llama_start start = start_of(t, t->artifact->fd, t->artifact->size);
-        int status = 0, r;
+        int parts[LAUNCHER_FDS_MAX], status = 0, r;
 
+        start.part_fds = parts;
+        start.n_parts = part_descriptors(t->artifact, parts);
         r = llama_session_start(&start, &t->session, &status);
         switch (r) {
         case 0:
