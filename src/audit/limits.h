@@ -18,4 +18,7 @@
 #define AUDIT_RECORDS_DEFAULT ((uint64_t)100) /* GET /v1/records without limit */
 #define AUDIT_RECORDS_MAX     ((uint64_t)1000)
 #define AUDIT_RECORDS_BYTES   ((size_t)4 << 20) /* of one answer; it ends early at whole records */
-#define AUDIT_MEMORY_MAX      ((uint64_t)256 << 20)
+#define AUDIT_RESERVE_BYTES                                                                                  \
+        ((uint64_t)1 << 20) /* kept free for records on a full disk: about 2,500 of them */
+#define AUDIT_RESERVE_SPARE ((uint64_t)16 << 20) /* room that must be there before it is kept again */
+#define AUDIT_MEMORY_MAX    ((uint64_t)256 << 20)

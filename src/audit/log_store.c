@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "audit/limits.h"
+#include "audit/reserve.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/secret.h"
@@ -26,6 +27,7 @@ struct log_store {
         struct buf batch;
         struct buf next_head; /* the batch's checkpoint, if it has one */
         struct buf head;      /* the newest one that is on disk in the log */
+        struct reserve reserve;
         char boot_id[33];
         uint64_t real_usec;
         bool log_dirty;   /* bytes behind now->offset may be there and must go first */
@@ -129,18 +131,24 @@ static void batch_take(struct log_store *s) {
         }
 }
 
+static int write_durably(struct log_store *s) {
+        int r = lseek(s->log_fd, (off_t)s->now->offset, SEEK_SET) < 0 ? negative_errno() : 0;
+
+        if (r >= 0)
+                r = write_all(s->log_fd, s->batch.p, s->batch.n);
+        return r >= 0 && fdatasync(s->log_fd) < 0 ? negative_errno() : r;
+}
+
 /* Makes the batch durable and the state after it. */
 static int batch_write(struct log_store *s) {
         int r;
 
         if (s->batch.n == 0)
                 return 0;
-        if (lseek(s->log_fd, (off_t)s->now->offset, SEEK_SET) < 0)
-                return negative_errno();
         s->log_dirty = true;
-        r = write_all(s->log_fd, s->batch.p, s->batch.n);
-        if (r >= 0 && fdatasync(s->log_fd) < 0)
-                r = negative_errno();
+        r = write_durably(s);
+        if ((r == -ENOSPC || r == -EDQUOT) && reserve_release(&s->reserve))
+                r = write_durably(s);
         if (r < 0) {
                 (void)cut_back(s); /* gives the space back; else the next batch tries again first */
                 return r == -EFBIG ? -ENOSPC : r; /* a limit on the file's size is a full disk to callers */
@@ -239,6 +247,8 @@ void log_store_commit(struct log_store *s, struct log_item *items, size_t n) {
                 if (items[i].result >= 0)
                         items[i].result = r;
         audit_state_wipe(s->next);
+        if (r >= 0)
+                reserve_restore(&s->reserve);
 }
 
 static int commit_own(struct log_store *s, const char *event, struct view detail) {
@@ -440,6 +450,7 @@ static int new_store(const struct log_store_config *config, struct log_store **r
                 return -ENOMEM;
         s->config = *config;
         s->lock_fd = s->state_fd = s->log_fd = -EBADF;
+        s->reserve = RESERVE_NONE;
         s->batch = BUF_INIT(BATCH_MAX);
         s->head = BUF_INIT(HEAD_MAX);
         s->next_head = BUF_INIT(HEAD_MAX);
@@ -462,6 +473,8 @@ int log_store_open(const struct log_store_config *config, struct log_store **ret
         if (r < 0)
                 return fault_set(reterr, r, "AUDIT-014", 0, "out of memory");
         r = open_lock(s, reterr);
+        if (r >= 0)
+                reserve_open(&s->reserve, config->writer_dir);
         if (r >= 0)
                 r = open_state(s, reterr);
         if (r >= 0)
@@ -496,6 +509,7 @@ struct log_store *log_store_close(struct log_store *s) {
         close_fd(s->log_fd);
         close_fd(s->state_fd);
         close_fd(s->lock_fd);
+        reserve_close(&s->reserve);
         secret_done(&s->now_pages);
         secret_done(&s->next_pages);
         buf_done(&s->batch);

@@ -1,6 +1,8 @@
 #include "core/launcher.h"
 
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -8,7 +10,7 @@
 
 struct launcher {
         int sock;
-        bool broken; /* an answer was missed: later ones would belong to other questions */
+        atomic_bool broken; /* an answer was missed: later ones would belong to other questions */
         pthread_mutex_t lock;
 };
 
@@ -153,6 +155,12 @@ struct launcher *launcher_free(struct launcher *l) {
         pthread_mutex_destroy(&l->lock);
         free(l);
         return NULL;
+}
+
+bool launcher_is_there(struct launcher *l) {
+        struct pollfd p = {.fd = l->sock};
+
+        return !l->broken && poll(&p, 1, 0) >= 0 && !(p.revents & (POLLHUP | POLLERR));
 }
 
 static int exchange(struct launcher *l, const struct launcher_question *q, const int *fds, size_t n_fds,

@@ -26,6 +26,10 @@ struct launcher;
 SAI_NODISCARD int launcher_start(const struct launcher_config *config, struct launcher **ret);
 struct launcher *launcher_free(struct launcher *l); /* stops all workers */
 
+/* False once the helper has died or an answer of it was missed: no worker can be started any more, and only a new process of the
+ * service can have a new helper. Thread-safe, does not wait. */
+bool launcher_is_there(struct launcher *l);
+
 struct launcher_request {
         enum launcher_kind kind;
         /* scan worker: control socket, ring. llama: the model's file, or all files of a split GGUF in the order of their

@@ -15,8 +15,9 @@
 #include "base/clock.h"
 #include "base/view.h"
 
-#define SOCKET_NAME   "w.sock"
-#define FOLDER_PREFIX "llama-"
+#define SOCKET_NAME        "w.sock"
+#define FOLDER_PREFIX      "llama-"
+#define FOLDER_ENTRIES_MAX 65536u
 
 struct worker {
         uint32_t id; /* 0: free */
@@ -37,19 +38,37 @@ static struct worker *find_worker(struct helper *h, uint32_t id) {
         return NULL;
 }
 
-static void remove_folder(const struct worker *w) {
-        char path[sizeof w->folder + sizeof SOCKET_NAME];
+static bool is_socket(int dir, const char *name) {
+        struct stat s;
 
+        return fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(s.st_mode);
+}
+
+/* A worker can bind sockets of any name here, and nothing else: so nothing else is removed, and no link is followed. What is
+ * beyond FOLDER_ENTRIES_MAX is left to the next start. */
+static void empty_folder(const char *path) {
+        int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        DIR *d = fd < 0 ? NULL : fdopendir(fd);
+        struct dirent *e;
+
+        for (unsigned n = 0; d && n < FOLDER_ENTRIES_MAX && (e = readdir(d)); n++)
+                if (is_socket(fd, e->d_name))
+                        (void)unlinkat(fd, e->d_name, 0);
+        if (d)
+                closedir(d);
+        else
+                close_fd(fd);
+}
+
+static void remove_folder(const struct worker *w) {
         if (!w->folder[0])
                 return;
-        (void)snprintf(path, sizeof path, "%s/" SOCKET_NAME, w->folder);
-        (void)unlink(path);
+        empty_folder(w->folder);
         (void)rmdir(w->folder);
 }
 
 /* Own, private, and without the socket that a killed predecessor may have left: llama-server would not start. */
 static int make_folder(struct worker *w, const char *below) {
-        char path[sizeof w->folder + sizeof SOCKET_NAME];
         struct stat s;
         int n = snprintf(w->folder, sizeof w->folder, "%s/" FOLDER_PREFIX "%u", below, w->id);
 
@@ -63,8 +82,8 @@ static int make_folder(struct worker *w, const char *below) {
                 return negative_errno();
         if (!S_ISDIR(s.st_mode) || s.st_uid != geteuid() || (s.st_mode & 0777) != 0700)
                 return -EPERM;
-        (void)snprintf(path, sizeof path, "%s/" SOCKET_NAME, w->folder);
-        return unlink(path) < 0 && errno != ENOENT ? negative_errno() : 0;
+        empty_folder(w->folder);
+        return 0;
 }
 
 /* A predecessor that was killed could not clean up. */

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
@@ -16,11 +17,12 @@
 #include "base/secret.h"
 #include "core/identity.h"
 
-#define PASSED_FIRST     3 /* SD_LISTEN_FDS_START */
-#define PASSED_MAX       8
-#define SOCKET_NAME_MAX  32
-#define TOKENS_BYTES_MAX ((size_t)64 << 10)
-#define TICK_NSEC        1000000000L
+#define PASSED_FIRST         3 /* SD_LISTEN_FDS_START */
+#define PASSED_MAX           8
+#define SOCKET_NAME_MAX      32
+#define TOKENS_BYTES_MAX     ((size_t)64 << 10)
+#define NOTIFY_PATIENCE_USEC 500000
+#define TICK_NSEC            1000000000L
 
 struct passed {
         char name[SOCKET_NAME_MAX];
@@ -38,6 +40,7 @@ struct service {
         struct audit_client *audit;
         int notify_fd;
         bool watchdog;
+        bool given_up;
 };
 
 /* One service a process: /health needs no pointer. */
@@ -237,6 +240,7 @@ static int take_sockets(struct service *s) {
 /* Connected now: after sandbox_enter no socket can be made. */
 static int open_notify(struct service *s) {
         const char *path = secure_getenv("NOTIFY_SOCKET");
+        const struct timeval patience = {.tv_usec = NOTIFY_PATIENCE_USEC};
         struct sockaddr_un a = {.sun_family = AF_UNIX};
         size_t n = path ? strlen(path) : 0;
         uint64_t usec;
@@ -249,8 +253,10 @@ static int open_notify(struct service *s) {
         if (path[0] == '@')
                 a.sun_path[0] = '\0';
         s->notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-        if (s->notify_fd < 0 || connect(s->notify_fd, (struct sockaddr *)&a,
-                                        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+        if (s->notify_fd < 0 ||
+            setsockopt(s->notify_fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
+            connect(s->notify_fd, (struct sockaddr *)&a,
+                    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
                 return negative_errno();
         s->watchdog = environment_number("WATCHDOG_USEC", UINT64_MAX, &usec) == 0;
         (void)unsetenv("NOTIFY_SOCKET");
@@ -258,9 +264,10 @@ static int open_notify(struct service *s) {
         return 0;
 }
 
+/* Waits a little where the supervisor is behind: its queue holds ten. */
 static void notify(const struct service *s, const char *text) {
         if (s->notify_fd >= 0)
-                (void)send(s->notify_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+                (void)send(s->notify_fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
 static void block_signals(void) {
@@ -513,10 +520,16 @@ int service_run(struct service *s, void (*tick)(void *), void *userdata) {
                 if (n < 0 && errno != EAGAIN && errno != EINTR)
                         return negative_errno();
                 if (s->watchdog)
-                        notify(s, "WATCHDOG=1");
+                        notify(s, "READY=1\nWATCHDOG=1"); /* the first READY may have been lost */
                 if (tick)
                         tick(userdata);
+                if (s->given_up)
+                        return -ECONNABORTED;
         }
         notify(s, "STOPPING=1");
         return 0;
+}
+
+void service_give_up(struct service *s) {
+        s->given_up = true;
 }

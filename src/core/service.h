@@ -59,5 +59,8 @@ struct view service_token(const struct service *s, const char *target);
 /* Tells the supervisor (READY=1 to $NOTIFY_SOCKET) and waits for a stop signal; returns 0 then. Sends watchdog
  * keep-alives. `tick` (may be NULL) is called about once a second in this thread. */
 SAI_NODISCARD int service_run(struct service *s, void (*tick)(void *), void *userdata);
+/* From within `tick`: this process is of no use any more (its launcher is gone). service_run returns -ECONNABORTED, and the
+ * supervisor starts a new one. */
+void service_give_up(struct service *s);
 /* Route table entry for /health: {"status":"ok","service":…,"version":…,"uptime_s":…}. */
 int service_health(struct http_request *q, void *userdata);

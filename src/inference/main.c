@@ -136,6 +136,17 @@ static int serve(struct program *p) {
         return r;
 }
 
+/* Without its helper no model could be loaded until somebody starts this service anew: so it ends, and is started anew. */
+static void tick(void *userdata) {
+        struct program *p = userdata;
+
+        if (launcher_is_there(p->real.launcher))
+                return;
+        log_error("launcher_gone",
+                  "the helper that starts workers has died; this service ends to get a new one");
+        service_give_up(p->service);
+}
+
 static int run(struct program *p) {
         int r = read_settings(p);
 
@@ -147,7 +158,7 @@ static int run(struct program *p) {
                 r = lock_in(p);
         if (r >= 0)
                 r = serve(p);
-        return r < 0 ? r : service_run(p->service, NULL, NULL);
+        return r < 0 ? r : service_run(p->service, tick, p);
 }
 
 int main(int argc, char *argv[]) {

@@ -86,6 +86,8 @@ static int make_row(struct inbox *i, const char *name, const struct inbox_entry 
                 r = claim_read_signature(&i->q->claims, name, &j->signature);
                 if (r == -ENOENT || r == -ELOOP)
                         r = 0;
+                else if (r < 0 && r != -ENOMEM)
+                        return -EUCLEAN; /* what lies there is no signature */
         }
         return r < 0 ? r : jobs_add(i->q->jobs, j);
 }
@@ -102,6 +104,21 @@ static struct inbox_entry stuck_entry(const struct inbox_entry *e) {
         };
 
         (void)snprintf(s.id, sizeof s.id, "%.100s:stays", e->id);
+        return s;
+}
+
+/* Not examined as if it had no signature: somebody meant it to have one. */
+static struct inbox_entry unsigned_entry(const struct inbox_entry *e) {
+        struct inbox_entry s = {
+                .fd = -EBADF,
+                .size = e->size,
+                .code = "bad_signature_file",
+                .reason = "the signature beside this file (.sig or .sigstore.json) is a folder, too large or "
+                          "can't be "
+                          "read; mend or remove it",
+        };
+
+        (void)snprintf(s.id, sizeof s.id, "%.100s:signature", e->id);
         return s;
 }
 
@@ -140,6 +157,10 @@ static int claim_or_refuse(struct inbox *i, const char *name, struct inbox_entry
                              e); /* before the audit log is told of a claim that can't be made */
         if (r >= 0)
                 r = claim_entry(i, name, e);
+        if (r == -EUCLEAN) {
+                stuck = unsigned_entry(e);
+                r = -EPERM;
+        }
         return r == -EPERM ? put_refusal(i, name, &stuck) : r;
 }
 

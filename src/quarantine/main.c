@@ -156,6 +156,17 @@ static void quarantine_done(struct quarantine *q) {
         free(q->registry_socket);
 }
 
+/* Without its helper no file could be examined until somebody starts this service anew: so it ends, and is started anew. */
+static void tick(void *userdata) {
+        struct quarantine *q = userdata;
+
+        if (launcher_is_there(q->setup.launcher))
+                return;
+        log_error("launcher_gone",
+                  "the helper that starts workers has died; this service ends to get a new one");
+        service_give_up(q->service);
+}
+
 static int serve(struct quarantine *q) {
         _cleanup_(freep) char *workers = NULL;
         struct servers servers = {0};
@@ -174,7 +185,7 @@ static int serve(struct quarantine *q) {
         if (r < 0)
                 log_error("start_failed", "%s", why.text[0] ? why.text : strerror(-r));
         else
-                r = service_run(q->service, NULL, NULL);
+                r = service_run(q->service, tick, q);
         stop_servers(q, &servers);
         return r;
 }

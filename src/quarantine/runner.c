@@ -296,7 +296,10 @@ static void scan(struct work *w) {
                 w->job.state = JOB_WAITING;
                 w->job.not_before_usec = 0;
                 (void)save(w);
-        } else if (r < 0)
+        } else if (r < 0 && !launcher_is_there(w->q->setup.launcher))
+                wait_for_better_times(w, JOB_WAITING, "launcher_gone",
+                                      "the helper that starts workers has died; quarantine starts anew");
+        else if (r < 0)
                 try_later(w, JOB_WAITING, r == -ESTALE ? "file_changed" : "scan_failed",
                           r == -ESTALE ? "the file changed while it was examined" : strerror(-r));
         else

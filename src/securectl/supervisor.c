@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "securectl/up_limits.h"
 
 static void say(const struct supervisor *s, enum log_level level, const char *event, const struct unit *u,
                 const char *text) {
@@ -137,8 +138,9 @@ static pid_t sender_of(struct msghdr *m) {
         return pid;
 }
 
+/* Not more at a time: a service that sends without end must not keep the supervisor from the others, and from signals. */
 static void read_notices(struct supervisor *s) {
-        for (;;) {
+        for (unsigned n = 0; n < UP_NOTICES_AT_ONCE; n++) {
                 union {
                         char space[CMSG_SPACE(
                                 sizeof(struct ucred))]; /* no room for descriptors: none are taken */
@@ -282,10 +284,13 @@ int supervisor_start(struct supervisor *s) {
 
 static void kill_hung(struct supervisor *s, struct unit *u, const char *why) {
         say(s, LOG_LEVEL_ERROR, "service_hung", u, why);
-        record(s, "service_hung", "error", u->name, NULL);
+        (void)kill(u->pid, SIGKILL); /* its end is seen as a crash */
         u->alive_usec = clock_monotonic_usec();
         u->deadline_usec = u->alive_usec + UP_READY_USEC;
-        (void)kill(u->pid, SIGKILL); /* its end is seen as a crash */
+        if (strcmp(u->name, "audit") == 0) /* would keep us waiting: it hears of it when it is back */
+                recorder_add(&s->recorder, "service_hung", "error", u->name, NULL);
+        else
+                record(s, "service_hung", "error", u->name, NULL);
 }
 
 static void try_again(struct supervisor *s, struct unit *u) {

@@ -13,3 +13,4 @@
 #define UP_STEADY_USEC      (60 * USEC_PER_SEC) /* ready for so long: the crashes are forgotten */
 #define UP_RECORDS_PENDING  32                  /* audit records that wait for audit to be back */
 #define UP_NOTIFY_BYTES     512
+#define UP_NOTICES_AT_ONCE  64 /* then signals and deadlines have their turn */

@@ -393,6 +393,37 @@ static void second_signal_does_not_wait_for_the_deaf(void **state) {
         assert_non_null(strstr(system_output(f->system), "\"event\":\"service_killed\",\"service\":\"ui\""));
 }
 
+/* Whoever may write to the socket for READY=1 may do so without end. */
+static pid_t start_flood(const struct fixture *f) {
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        pid_t pid = fork();
+
+        if (pid != 0)
+                return pid;
+        (void)snprintf(a.sun_path, sizeof a.sun_path, "%.90s/run/notify", system_root(f->system));
+        for (int fd = socket(AF_UNIX, SOCK_DGRAM, 0);;)
+                if (sendto(fd, "WATCHDOG=1", 10, MSG_NOSIGNAL, (const struct sockaddr *)&a, sizeof a) < 0 &&
+                    errno != EINTR)
+                        _exit(0);
+}
+
+static void flood_of_notices_keeps_nobody_from_restarts_and_the_end(void **state) {
+        struct fixture *f = *state;
+        pid_t floods[4];
+
+        system_start(f->system, NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(floods); i++)
+                floods[i] = start_flood(f);
+        assert_int_equal(kill(system_pid(f->system, "inference"), SIGKILL), 0);
+        system_await(f->system, "service_ready", "inference");
+        assert_int_equal(health(f, "inference"), 200);
+        assert_int_equal(system_stop(f->system), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(floods); i++) {
+                (void)kill(floods[i], SIGKILL);
+                (void)waitpid(floods[i], NULL, 0);
+        }
+}
+
 static void port_that_is_taken_is_told(void **state) {
         struct fixture *f = *state;
         static char port[16];
@@ -471,6 +502,7 @@ int main(void) {
                 CASE(service_that_fails_at_start_stops_all_with_its_reason),
                 CASE(pauses_between_restarts_grow),
                 CASE(second_signal_does_not_wait_for_the_deaf),
+                CASE(flood_of_notices_keeps_nobody_from_restarts_and_the_end),
                 CASE(port_that_is_taken_is_told),
                 CASE(wrong_usage_is_told),
                 CASE(too_long_a_state_root_is_told),

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -358,12 +359,47 @@ static void death_of_the_launcher_ends_workers_and_is_told(void **state) {
         int control, ignored;
 
         assert_int_equal(spawn_at(f, &w, &control), 0);
+        assert_true(launcher_is_there(f->launcher));
         assert_int_equal(kill(launcher_pid(control), SIGKILL), 0);
         assert_true(becomes_readable(w.pid_fd));
+        assert_false(launcher_is_there(f->launcher));
         assert_int_equal(launcher_poll(f->launcher, w.id, NULL), -EPIPE);
         assert_int_equal(spawn_at(f, &other, &ignored), -EPIPE);
         close(control);
         close(w.pid_fd);
+}
+
+static void bind_at(const char *folder, const char *name) {
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        _cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        (void)snprintf(a.sun_path, sizeof a.sun_path, "%.80s/%.20s", folder, name);
+        assert_int_equal(bind(fd, (const struct sockaddr *)&a, sizeof a), 0);
+}
+
+/* A worker can bind many sockets in its folder, and the folder's name may have been put there by somebody else. */
+static void leftover_folders_go_and_no_link_is_followed(void **state) {
+        struct fixture *f = *state;
+        struct launcher *second = NULL;
+        struct launcher_worker w;
+        const struct launcher_request bad = {.kind = (enum launcher_kind)7};
+        char leftover[128], elsewhere[128], link[128];
+
+        (void)snprintf(leftover, sizeof leftover, "%s/llama-7", f->sockets);
+        (void)snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere", f->dir.path);
+        (void)snprintf(link, sizeof link, "%s/llama-8", f->sockets);
+        assert_int_equal(mkdir(leftover, 0700), 0);
+        assert_int_equal(mkdir(elsewhere, 0700), 0);
+        assert_int_equal(symlink(elsewhere, link), 0);
+        bind_at(leftover, "w.sock");
+        bind_at(leftover, "another");
+        bind_at(elsewhere, "w.sock");
+        assert_int_equal(launcher_start(&f->config, &second), 0);
+        assert_int_equal(launcher_spawn(second, &bad, &w),
+                         -EINVAL); /* it has answered, so it has tidied up */
+        assert_int_equal(count_in(leftover), -1);
+        assert_int_equal(count_in(elsewhere), 1);
+        launcher_free(second);
 }
 
 static void requests_outside_the_rules_are_refused(void **state) {
@@ -685,6 +721,7 @@ int main(int argc, char *argv[]) {
                 CASE(end_of_the_launcher_ends_its_workers),
                 CASE(death_of_the_parent_ends_launcher_and_workers),
                 CASE(death_of_the_launcher_ends_workers_and_is_told),
+                CASE(leftover_folders_go_and_no_link_is_followed),
                 CASE(requests_outside_the_rules_are_refused),
                 CASE(missing_program_is_told),
                 CASE(one_worker_too_many_is_refused),

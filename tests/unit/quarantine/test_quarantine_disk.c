@@ -5,11 +5,14 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/file.h"
 #include "core/fd_channel.h"
 
-#define DISK "size=100m"
+#define DISK       "size=100m"
+#define PAGE_BYTES ((size_t)4096)
 
 static bool write_text(const char *path, const char *text) {
         int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -108,6 +111,73 @@ static void test_a_disk_that_fills_during_a_scan_leaves_no_job_behind(void **sta
         rig_expect_state(h, "midway.gguf", "promoted", NULL);
 }
 
+/* Bytes of the log's last page that are in use. */
+static size_t log_in_page(struct harness *h) {
+        _cleanup_(freep) char *path = NULL;
+        struct stat st;
+
+        assert_true(asprintf(&path, "%s/../log/audit.log", harness_state_path(h, "audit")) > 0);
+        assert_int_equal(stat(path, &st), 0);
+        return (size_t)st.st_size % PAGE_BYTES;
+}
+
+static void append_to_log(struct harness *h, size_t padding) {
+        struct http_client *c = harness_client(h, "quarantine", "audit");
+        struct http_answer a;
+        char body[PAGE_BYTES];
+
+        (void)snprintf(body, sizeof body,
+                       "{\"event\":\"padding\",\"decision\":\"info\",\"subject\":\"%0*d\"}", (int)padding, 0);
+        assert_int_equal(harness_call(c, "POST", "/v1/append", body, &a), 200);
+        http_answer_done(&a);
+        http_client_free(c);
+}
+
+/* The next record needs a page of its own. */
+static void fill_page_of_log(struct harness *h) {
+        size_t before = log_in_page(h), record, left;
+
+        append_to_log(h, 1);
+        record = (log_in_page(h) - before) % PAGE_BYTES;
+        while (left = PAGE_BYTES - log_in_page(h), left > 2 * record || left < record + 50)
+                append_to_log(h, 1);
+        append_to_log(h, left - record - 10);
+        assert_true(PAGE_BYTES - log_in_page(h) < record / 2);
+}
+
+/* The record of a deletion has room of its own, so that room can be made where there is none. */
+static void test_on_a_full_disk_a_rejected_file_can_be_deleted(void **state) {
+        struct harness *h = *state;
+        struct http_client *c = harness_client(h, "ui", "quarantine");
+        _cleanup_(buf_donep) struct buf junk = BUF_INIT((size_t)4 << 20);
+        struct json_document *doc;
+        struct http_answer a;
+        char path[128];
+        struct statvfs before, after;
+
+        assert_int_equal(buf_append_str(&junk, "#!/bin/sh\n"), 0);
+        assert_int_equal(buf_reserve(&junk, (size_t)2 << 20), 0);
+        memset(junk.p + junk.n, 'x', (size_t)2 << 20);
+        junk.n += (size_t)2 << 20;
+        rig_drop_bytes(h, "junk", buf_view(&junk));
+        (void)snprintf(path, sizeof path, "/v1/jobs/%.*s",
+                       VIEW_ARG(json_get_view(rig_wait_for(h, "junk", "rejected", &doc), "id", VIEW_NULL)));
+        json_document_free(doc);
+        usleep(500000); /* its last move */
+        fill_page_of_log(h);
+        fill_disk();
+        assert_int_equal(statvfs("/tmp", &before), 0);
+        assert_int_equal(before.f_bavail, 0);
+        assert_int_equal(harness_call(c, "DELETE", path, NULL, &a), 204);
+        http_answer_done(&a);
+        assert_int_equal(statvfs("/tmp", &after), 0);
+        assert_true(after.f_bavail * after.f_frsize > (1 << 20)); /* tables and log took some of it */
+        assert_int_equal(harness_call(c, "GET", path, NULL, &a), 404);
+        http_answer_done(&a);
+        http_client_free(c);
+        assert_int_equal(unlink("/tmp/filler"), 0);
+}
+
 static void test_an_upload_that_does_not_fit_is_refused_at_once(void **state) {
         struct harness *h = *state;
         _cleanup_(freep) char *path = NULL;
@@ -137,6 +207,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_full_disk_judges_nobody),
                 cmocka_unit_test(test_a_disk_that_fills_during_a_scan_leaves_no_job_behind),
+                cmocka_unit_test(test_on_a_full_disk_a_rejected_file_can_be_deleted),
                 cmocka_unit_test(test_an_upload_that_does_not_fit_is_refused_at_once),
         };
         const struct CMUnitTest none[] = {cmocka_unit_test(test_not_possible_here)};

@@ -1,12 +1,15 @@
 /* The shipped quarantine, registry and audit programs together: what the owner drops into the inbox comes out at the other end. */
 #include "rig.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "core/fd_channel.h"
+#include "quarantine/limits.h"
 
 static void test_a_model_that_refuses_is_promoted(void **state) {
         struct harness *h = *state;
@@ -323,6 +326,71 @@ static void test_who_is_not_listed_may_not_ask(void **state) {
         http_client_free(c);
 }
 
+/* Beside two models lie things that are no signatures: both wait and say why, what comes behind them goes on, and when the things
+ * are gone, so do they. */
+static void test_a_signature_that_can_not_be_read_is_told_and_holds_nobody_up(void **state) {
+        struct harness *h = *state;
+        static const char *const names[] = {"folder.gguf", "huge.gguf"};
+        _cleanup_(buf_donep) struct buf huge = BUF_INIT((size_t)64 << 20);
+        _cleanup_(closep) int dir = rig_inbox(h);
+
+        while (huge.n <= SIGNATURE_BYTES_MAX)
+                assert_int_equal(buf_append_str(&huge, "MEUCIQD not a signature, but very long; "), 0);
+        assert_int_equal(mkdirat(dir, "folder.gguf.sig", 0755), 0);
+        rig_drop_bytes(h, "huge.gguf.sig", buf_view(&huge));
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                rig_drop_bytes(h, names[i], VIEW("#!/bin/sh\n"));
+        rig_drop_bytes(h, "behind", VIEW("#!/bin/sh\n"));
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                rig_expect_state(h, names[i], "parked", "bad_signature_file");
+                assert_true(rig_in_inbox(h, names[i]));
+        }
+        rig_expect_state(h, "behind", "rejected", NULL);
+        assert_int_equal(unlinkat(dir, "folder.gguf.sig", AT_REMOVEDIR), 0);
+        assert_int_equal(unlinkat(dir, "huge.gguf.sig", 0), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+                rig_expect_state(h, names[i], "rejected", NULL);
+}
+
+/* The child of quarantine that starts workers. */
+static pid_t launcher_of(pid_t parent) {
+        DIR *d = opendir("/proc");
+        struct dirent *e;
+        pid_t found = 0;
+
+        assert_non_null(d);
+        while (!found && (e = readdir(d))) {
+                char path[300], text[256] = "", state;
+                int pid, ppid;
+                _cleanup_(closep) int fd = -EBADF;
+
+                (void)snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
+                fd = open(path, O_RDONLY | O_CLOEXEC);
+                if (fd >= 0 && read(fd, text, sizeof text - 1) > 0 &&
+                    sscanf(text, "%d (launcher) %c %d", &pid, &state, &ppid) == 3 && ppid == (int)parent)
+                        found = (pid_t)pid;
+        }
+        closedir(d);
+        return found;
+}
+
+/* Without it nothing can be examined any more: the supervisor must be given the chance to start a new quarantine. */
+static void test_quarantine_without_its_launcher_ends_and_loses_nothing(void **state) {
+        struct harness *h = *state;
+        uint64_t deadline = clock_monotonic_usec() + 20 * USEC_PER_SEC;
+        pid_t launcher = launcher_of(harness_pid(h, "quarantine"));
+
+        assert_true(launcher > 0);
+        assert_int_equal(kill(launcher, SIGKILL), 0);
+        rig_drop_model(h, "orphan.gguf", GOOD);
+        while (harness_pid(h, "quarantine") > 0) {
+                assert_true(clock_monotonic_usec() < deadline);
+                usleep(20000);
+        }
+        harness_start(h, "quarantine", NULL);
+        rig_expect_state(h, "orphan.gguf", "promoted", NULL);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_model_that_refuses_is_promoted),
@@ -330,6 +398,7 @@ int main(void) {
                 cmocka_unit_test(test_what_is_no_model_is_rejected_with_what_it_is),
                 cmocka_unit_test(test_a_slow_writer_is_left_alone_until_it_closes),
                 cmocka_unit_test(test_links_pipes_and_folders_are_refused_and_stay),
+                cmocka_unit_test(test_a_signature_that_can_not_be_read_is_told_and_holds_nobody_up),
                 cmocka_unit_test(test_hostile_names_are_shown_escaped),
                 cmocka_unit_test(test_a_deleted_job_takes_its_file_with_it),
                 cmocka_unit_test(test_an_import_is_copied_and_examined),
@@ -338,6 +407,7 @@ int main(void) {
                 cmocka_unit_test(test_an_upload_that_is_cut_off_leaves_nothing),
                 cmocka_unit_test(test_requests_that_make_no_sense_are_answered_so),
                 cmocka_unit_test(test_events_begin_with_all_jobs),
+                cmocka_unit_test(test_quarantine_without_its_launcher_ends_and_loses_nothing),
                 cmocka_unit_test(test_who_is_not_listed_may_not_ask),
         };
 
