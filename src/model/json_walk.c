@@ -109,6 +109,8 @@ int json_walk_feed(struct json_walk *w, struct view bytes) {
 }
 
 bool json_walk_finish(struct json_walk *w) {
+        if (!w->refused && !json_stream_is_complete(&w->json) && json_walk_feed(w, VIEW(" ")) < 0)
+                return false; /* the space ends a number that stands alone */
         if (!w->refused && !json_stream_is_complete(&w->json))
                 (void)REFUSE(w, RULE_FOLDER_JSON, "The JSON text ends in the middle.");
         return !w->refused;

@@ -48,8 +48,18 @@ static enum script script_of(uint32_t c) {
         return SCRIPT_REFUSED;
 }
 
+/* The name without its ending, which is Latin in every alphabet. */
+static size_t stem_length(struct view name) {
+        size_t n = name.n;
+
+        while (n > 1 && name.p[n - 1] != '.')
+                n--;
+        return n > 1 ? n - 1 : name.n;
+}
+
 /* Latin letters among Greek or Cyrillic ones that look the same make one name pass for another. */
 static const char *characters_fault(struct view name) {
+        size_t ending = name.n - stem_length(name);
         unsigned seen = 0;
         uint32_t c;
         size_t n;
@@ -63,7 +73,8 @@ static const char *characters_fault(struct view name) {
                 s = script_of(c);
                 if (s == SCRIPT_REFUSED)
                         return "has a character that is invisible, special, or not in composed form";
-                seen |= 1u << s;
+                if (name.n > ending)
+                        seen |= 1u << s;
         }
         if (seen & 1u << SCRIPT_CYRILLIC ? seen & (1u << SCRIPT_LATIN | 1u << SCRIPT_GREEK)
                                          : (seen & 1u << SCRIPT_GREEK) && (seen & 1u << SCRIPT_LATIN))
