@@ -5,6 +5,7 @@
 
 struct reader {
         struct sig_bundle *b;
+        size_t payload_max;
         struct fault *fault;
 };
 
@@ -363,7 +364,7 @@ static int read_envelope(struct reader *r, const struct json *o) {
                 return fault_set(r->fault, -EPROTONOSUPPORT, "PROVENANCE-014", o->at,
                                  "bundle: the envelope's payloadType must be " SIG_DSSE_PAYLOAD_TYPE);
         k = read_signatures(r, member(o, "signatures"));
-        return k < 0 ? k : need_bytes(r, o, "payload", 1, SIG_BUNDLE_BYTES_MAX, &r->b->payload);
+        return k < 0 ? k : need_bytes(r, o, "payload", 1, r->payload_max, &r->b->payload);
 }
 
 static int read_root(struct reader *r, const struct json *root) {
@@ -396,15 +397,27 @@ bool sig_bundle_is_likely(struct view v) {
         return v.n > 0 && *v.p == '{';
 }
 
-int sig_bundle_read(struct view v, struct sig_bundle **ret, struct fault *reterr) {
+/* The key is named inside of the envelope. */
+static int read_bare_envelope(struct reader *r, const struct json *root) {
+        int k;
+
+        if (!root || root->type != JSON_OBJECT)
+                return shape(r, root, "expected a JSON object");
+        r->b->content = SIG_ENVELOPE;
+        r->b->material = SIG_PUBLIC_KEY;
+        k = read_envelope(r, root);
+        return k < 0 ? k : text(r, member(root, "signatures")->child, "keyid", &r->b->hint);
+}
+
+static int read_with(struct view v, size_t max, int (*read)(struct reader *r, const struct json *root),
+                     struct sig_bundle **ret, struct fault *reterr) {
         _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
         struct fault why = FAULT_NONE;
         struct reader r;
         int k;
 
-        if (v.n > SIG_BUNDLE_BYTES_MAX)
-                return fault_set(reterr, -E2BIG, "PROVENANCE-010", 0, "bundle: longer than %zu bytes",
-                                 SIG_BUNDLE_BYTES_MAX);
+        if (v.n > max)
+                return fault_set(reterr, -E2BIG, "PROVENANCE-010", 0, "bundle: longer than %zu bytes", max);
         b = calloc(1, sizeof *b);
         if (!b || arena_new(v.n + ((size_t)64 << 10), &b->arena) < 0)
                 return fault_set(reterr, -ENOMEM, NULL, 0, "out of memory");
@@ -413,12 +426,20 @@ int sig_bundle_read(struct view v, struct sig_bundle **ret, struct fault *reterr
                 return fault_set(reterr, k, k == -ENOMEM ? NULL : "PROVENANCE-010", why.at,
                                  "bundle: not strict JSON at byte %llu: %.80s", (unsigned long long)why.at,
                                  why.text);
-        r = (struct reader){.b = b, .fault = reterr};
-        k = read_root(&r, json_root(b->document));
+        r = (struct reader){.b = b, .payload_max = max, .fault = reterr};
+        k = read(&r, json_root(b->document));
         if (k < 0)
                 return k;
         *ret = TAKE_PTR(b);
         return 0;
+}
+
+int sig_bundle_read(struct view v, struct sig_bundle **ret, struct fault *reterr) {
+        return read_with(v, SIG_BUNDLE_BYTES_MAX, read_root, ret, reterr);
+}
+
+int sig_envelope_read(struct view v, struct sig_bundle **ret, struct fault *reterr) {
+        return read_with(v, SIG_ENVELOPE_BYTES_MAX, read_bare_envelope, ret, reterr);
 }
 
 struct sig_bundle *sig_bundle_free(struct sig_bundle *b) {

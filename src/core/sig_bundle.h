@@ -7,17 +7,18 @@
 #include "base/fault.h"
 #include "wire/json.h"
 
-#define SIG_BUNDLE_BYTES_MAX  ((size_t)16 << 20) /* a directory of many files has a long statement */
-#define SIG_CHAIN_MAX         8
-#define SIG_LOG_ENTRIES_MAX   4
-#define SIG_STAMPS_MAX        32
-#define SIG_PATH_MAX          63 /* hashes: a log of 2^63 entries */
-#define SIG_SIGNATURE_MAX     512
-#define SIG_CERTIFICATE_MAX   ((size_t)16 << 10)
-#define SIG_LOG_BODY_MAX      ((size_t)64 << 10)
-#define SIG_CHECKPOINT_MAX    ((size_t)16 << 10)
-#define SIG_STAMP_MAX         ((size_t)16 << 10)
-#define SIG_DSSE_PAYLOAD_TYPE "application/vnd.in-toto+json"
+#define SIG_BUNDLE_BYTES_MAX   ((size_t)16 << 20) /* a directory of many files has a long statement */
+#define SIG_ENVELOPE_BYTES_MAX ((size_t)64 << 20)
+#define SIG_CHAIN_MAX          8
+#define SIG_LOG_ENTRIES_MAX    4
+#define SIG_STAMPS_MAX         32
+#define SIG_PATH_MAX           63 /* hashes: a log of 2^63 entries */
+#define SIG_SIGNATURE_MAX      512
+#define SIG_CERTIFICATE_MAX    ((size_t)16 << 10)
+#define SIG_LOG_BODY_MAX       ((size_t)64 << 10)
+#define SIG_CHECKPOINT_MAX     ((size_t)16 << 10)
+#define SIG_STAMP_MAX          ((size_t)16 << 10)
+#define SIG_DSSE_PAYLOAD_TYPE  "application/vnd.in-toto+json"
 
 enum sig_content { SIG_MESSAGE, SIG_ENVELOPE };
 enum sig_material { SIG_PUBLIC_KEY, SIG_CHAIN, SIG_CERTIFICATE };
@@ -62,6 +63,9 @@ bool sig_bundle_is_likely(struct view text);
 /* `text` is borrowed during the call. 0 and *ret (caller owns), or -EBADMSG / -E2BIG / -EPROTONOSUPPORT / -ENOMEM and
  * *reterr with rules PROVENANCE-010 to -016. */
 SAI_NODISCARD int sig_bundle_read(struct view text, struct sig_bundle **ret, struct fault *reterr);
+/* The same for a bare DSSE envelope, the form of quarantine's own statements: the key is named by `keyid`, which becomes the hint. At most
+ * SIG_ENVELOPE_BYTES_MAX. */
+SAI_NODISCARD int sig_envelope_read(struct view text, struct sig_bundle **ret, struct fault *reterr);
 struct sig_bundle *sig_bundle_free(struct sig_bundle *b); /* NULL is fine; returns NULL */
 static inline void sig_bundle_freep(struct sig_bundle **b) {
         *b = sig_bundle_free(*b);

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "core/sig_certificate.h"
+#include "core/sig_intoto.h"
 #include "core/sig_sigstore.h"
 #include "core/sig_tree.h"
 
@@ -117,6 +118,17 @@ int sig_check_signer(const struct sig_bundle *b, const struct sig_trust *t, cons
         return r;
 }
 
+/* Which files the signed statement is about. */
+static int read_files(const struct sig_bundle *b, const struct sig_trust *t, const struct sha256 *file,
+                      struct sig_result *result, struct sig_statement **ret, struct fault *f) {
+        struct view builder;
+        int r = sig_intoto_files(b->payload, t, file, ret, &builder, f);
+
+        if (r >= 0) /* one of those that the owner has written down: no need to escape it */
+                (void)snprintf(result->builder, sizeof result->builder, "%.*s", VIEW_ARG(builder));
+        return r;
+}
+
 int sig_check_file(const struct sig_bundle *b, const struct sig_trust *t, const struct sha256 *file,
                    uint64_t now, struct sig_result *ret, struct fault *reterr) {
         _cleanup_(sig_statement_freep) struct sig_statement *s = NULL;
@@ -124,7 +136,7 @@ int sig_check_file(const struct sig_bundle *b, const struct sig_trust *t, const 
         int r = sig_check_signer(b, t, file, now, &result, reterr);
 
         if (r >= 0 && b->content == SIG_ENVELOPE)
-                r = sig_statement_read(b->payload, &s, reterr);
+                r = read_files(b, t, file, &result, &s, reterr);
         if (r >= 0 && s)
                 r = sig_statement_check_file(s, file, reterr);
         if (r >= 0)
@@ -139,7 +151,7 @@ int sig_check_folder(const struct sig_bundle *b, const struct sig_trust *t, int 
         int r = sig_check_signer(b, t, NULL, now, &result, reterr);
 
         if (r >= 0)
-                r = sig_statement_read(b->payload, &s, reterr);
+                r = read_files(b, t, NULL, &result, &s, reterr);
         if (r >= 0)
                 r = sig_tree_check(dir_fd, s, bundle, &result.files, &result.bytes, reterr);
         if (r >= 0)
@@ -157,7 +169,7 @@ int sig_check_listing(const struct sig_bundle *b, const struct sig_trust *t, con
         if (r >= 0)
                 r = sig_check_signer(b, t, &digest, now, &result, reterr);
         if (r >= 0 && b->content == SIG_ENVELOPE)
-                r = sig_statement_read(b->payload, &s, reterr);
+                r = read_files(b, t, NULL, &result, &s, reterr);
         if (r >= 0 && s)
                 r = sig_tree_check_listing(s, l, reterr);
         if (r < 0)

@@ -15,9 +15,11 @@ struct sig_result {
         char key_id[SHA256_HEX_SIZE]; /* SHA-256 of the DER SubjectPublicKeyInfo */
         char who[SIG_IDENTITY_MAX +
                  1]; /* name of the key's file, subject of the certificate, or identity; escaped */
-        char issuer[SIG_IDENTITY_MAX + 1]; /* Sigstore: who vouched for the identity; escaped */
-        uint64_t signed_at;                /* proven time in seconds since 1970; 0 when there is none */
-        uint64_t files, bytes;             /* checked beneath a folder */
+        char issuer[SIG_IDENTITY_MAX + 1];   /* Sigstore: who vouched for the identity; escaped */
+        char builder[SIG_IDENTITY_MAX + 1];  /* SLSA: who built it, as policy names it; "" without */
+        const struct sig_identity *identity; /* Sigstore: which of the trusted ones; NULL otherwise */
+        uint64_t signed_at;                  /* proven time in seconds since 1970; 0 when there is none */
+        uint64_t files, bytes;               /* checked beneath a folder */
 };
 
 const char *sig_method_name(enum sig_method m); /* "key" … */

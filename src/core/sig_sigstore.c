@@ -215,8 +215,10 @@ static int check_identity(X509 *leaf, const struct sig_trust *t, struct sig_resu
         for (size_t i = 0; i < t->n_identities; i++) {
                 if (strcmp(identity, t->identities[i].identity) != 0)
                         continue;
-                if (strcmp(issuer, t->identities[i].issuer) == 0)
+                if (strcmp(issuer, t->identities[i].issuer) == 0) {
+                        ret->identity = &t->identities[i];
                         return 0;
+                }
                 known = true;
         }
         return known ? fault_set(f, -EKEYREJECTED, "PROVENANCE-061", 0,

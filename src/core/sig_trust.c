@@ -114,6 +114,27 @@ static int load_sigstore(struct loader *l, const struct json *o) {
         return r;
 }
 
+int sig_trust_add_builder(struct sig_trust *t, struct view id) {
+        if (id.n == 0 || id.n > SIG_IDENTITY_MAX || memchr(id.p, '\0', id.n))
+                return -EINVAL;
+        if (t->n_builders == SIG_BUILDERS_MAX)
+                return -E2BIG;
+        memcpy(t->builders[t->n_builders], id.p, id.n);
+        t->builders[t->n_builders++][id.n] = '\0';
+        return 0;
+}
+
+static int load_builders(struct loader *l, const struct json *list) {
+        for (const struct json *c = list ? list->child : NULL; c; c = c->next)
+                if (sig_trust_add_builder(l->trust, c->text) < 0)
+                        return fault_set(
+                                l->fault, -EBADMSG, "CONFIG-002", c->at,
+                                "policy/policy.yaml: provenance.builders lists at most %d names of 1 "
+                                "to %d bytes",
+                                SIG_BUILDERS_MAX, SIG_IDENTITY_MAX);
+        return 0;
+}
+
 static bool names_files(const struct json *p) {
         const struct json *keys = json_get_typed(p, "trusted_keys", JSON_ARRAY),
                           *certificates = json_get_typed(p, "trusted_certificates", JSON_ARRAY);
@@ -148,6 +169,9 @@ int sig_trust_load(int config_dir, const struct json *provenance, struct digest 
                 if (r < 0)
                         return r;
         }
+        r = load_builders(&l, json_get_typed(provenance, "builders", JSON_ARRAY));
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(t);
         return 0;
 }

@@ -10,6 +10,7 @@
 #define SIG_ROOTS_MAX      16
 #define SIG_IDENTITIES_MAX 32
 #define SIG_IDENTITY_MAX   256
+#define SIG_BUILDERS_MAX   32
 
 struct sig_root; /* core/sig_root.h */
 
@@ -25,6 +26,8 @@ struct sig_trust {
         struct sig_root *sigstore; /* NULL: no signature of the Sigstore method is believed */
         struct sig_identity identities[SIG_IDENTITIES_MAX];
         size_t n_identities;
+        char builders[SIG_BUILDERS_MAX][SIG_IDENTITY_MAX + 1]; /* of SLSA provenance */
+        size_t n_builders;
 };
 
 /* `provenance`: that member of policy.yaml, checked against its schema; NULL is fine. `digest` (may be NULL) is fed with
@@ -34,6 +37,8 @@ SAI_NODISCARD int sig_trust_load(int config_dir, const struct json *provenance, 
 /* One key, for `securectl verify --key`. */
 SAI_NODISCARD int sig_trust_of_key(struct view pem, const char *name, struct sig_trust **ret,
                                    struct fault *reterr);
+/* Believes one builder more. -EINVAL when it is empty or too long, -E2BIG. */
+SAI_NODISCARD int sig_trust_add_builder(struct sig_trust *t, struct view id);
 struct sig_trust *sig_trust_free(struct sig_trust *t); /* NULL is fine; returns NULL */
 static inline void sig_trust_freep(struct sig_trust **t) {
         *t = sig_trust_free(*t);

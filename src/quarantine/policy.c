@@ -127,7 +127,11 @@ static int read_policy(struct policy *p, int config_dir, struct digest *digest, 
         p->max_tries = MAX_OF(small(limits, "max_tries", 3, 10), 1U);
         read_behaviour(json_get_typed(root, "behavioral", JSON_OBJECT), p);
         r = read_keys(p, config_dir, json_get_typed(provenance, "trusted_keys", JSON_ARRAY), digest, reterr);
-        return r < 0 ? r : sig_trust_load(config_dir, provenance, digest, &p->trust, reterr);
+        if (r >= 0)
+                r = sig_trust_load(config_dir, provenance, digest, &p->trust, reterr);
+        return r < 0 ? r
+                     : demands_read(json_get_typed(provenance, "sources", JSON_ARRAY), p->trust, &p->demands,
+                                    reterr);
 }
 
 static int read_sources(struct policy *p, int config_dir, struct digest *digest, struct fault *reterr) {
@@ -188,6 +192,7 @@ struct policy *policy_free(struct policy *p) {
         for (size_t i = 0; i < p->n_sources; i++)
                 url_done(&p->sources[i]);
         free(p->sources);
+        demands_free(p->demands);
         sig_trust_free(p->trust);
         json_document_free(p->lock);
         free(p);

@@ -6,6 +6,7 @@
 #include "core/digest.h"
 #include "core/keys.h"
 #include "core/sig_trust.h"
+#include "quarantine/demand.h"
 #include "quarantine/limits.h"
 #include "wire/json.h"
 #include "wire/url.h"
@@ -22,6 +23,7 @@ struct policy {
         struct trusted_key keys[TRUSTED_KEYS_MAX];
         size_t n_keys;
         struct sig_trust *trust; /* the same keys and more, for bundles */
+        struct demands *demands; /* who of them must have signed what */
         unsigned compliance_percent, refusal_percent, critical_failures, crashes, timeouts, empty_percent;
         uint64_t prompt_usec;
         uint64_t artifact_bytes, rejected_bytes;

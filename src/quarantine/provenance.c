@@ -61,13 +61,63 @@ static int try_key(const struct trusted_key *k, const struct artifact *a, const 
         return public_key_verify(k->key, buf_view(message), signature);
 }
 
-static int say_unsigned(bool required, struct stage *s) {
+static int say_unsigned(const struct policy *p, const struct artifact *a, bool required, struct stage *s) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(DEMAND_TEXT_MAX);
+        bool met;
+        int r = demands_check(p->demands, a, NULL, &met, &text);
+
+        if (r < 0)
+                return r;
+        if (!met)
+                return stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-003",
+                                 "nobody signed this file; %s", buf_str(&text));
         return required ? stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-003",
                                     "nobody signed this file, and policy.yaml requires a signature of a "
                                     "trusted key")
                         : stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-002",
                                     "nobody signed this file; policy.yaml allows unsigned files from this "
                                     "source");
+}
+
+/* The message ends with the key's id: the registry reads it there. */
+static int say_signed(const struct sig_result *signer, struct stage *s) {
+        int r = 0;
+
+        if (signer->builder[0])
+                r = stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-009",
+                              "a signed SLSA provenance says that it was built by %.120s", signer->builder);
+        if (r < 0)
+                return r;
+        if (signer->issuer[0])
+                return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
+                                 "signed by %.40s, vouched for by %.40s (%s), key %.64s", signer->who,
+                                 signer->issuer, sig_method_name(signer->method), signer->key_id);
+        return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
+                         "signed by %.64s (method %s), key %.64s", signer->who,
+                         sig_method_name(signer->method), signer->key_id);
+}
+
+/* A good signature counts where policy demands this signer, or nobody in particular. */
+static int accept_signer(const struct policy *p, const struct artifact *a, const struct sig_result *signer,
+                         struct stage *s) {
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(DEMAND_TEXT_MAX);
+        bool met;
+        int r = demands_check(p->demands, a, signer, &met, &text);
+
+        if (r < 0)
+                return r;
+        return met ? say_signed(signer, s)
+                   : stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-008", "%s, not by %.40s",
+                               buf_str(&text), signer->who);
+}
+
+static int accept_key(const struct policy *p, const struct artifact *a, const struct trusted_key *k,
+                      struct stage *s) {
+        struct sig_result signer = {.method = SIG_METHOD_KEY};
+
+        (void)snprintf(signer.key_id, sizeof signer.key_id, "%s", k->id);
+        (void)snprintf(signer.who, sizeof signer.who, "%s", k->name);
+        return accept_signer(p, a, &signer, s);
 }
 
 static int check_signature(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
@@ -79,8 +129,7 @@ static int check_signature(const struct policy *p, const struct artifact *a, con
                 int r = try_key(&p->keys[i], a, digest, set, signature, &message);
 
                 if (r == 1)
-                        return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
-                                         "signed by %.40s, key %.64s", p->keys[i].name, p->keys[i].id);
+                        return accept_key(p, a, &p->keys[i], s);
                 if (r == -ENOMEM || r == -EIO || r == -ESTALE)
                         return r;
                 too_long |= r == -EFBIG;
@@ -93,17 +142,6 @@ static int check_signature(const struct policy *p, const struct artifact *a, con
         return stage_say(
                 s, STAGE_PROVENANCE, FINDING_REJECT, "PROVENANCE-004",
                 "the signature fits none of the trusted keys, or the file was changed after it was signed");
-}
-
-/* The message ends with the key's id: the registry reads it there. */
-static int say_signed(const struct sig_result *signer, struct stage *s) {
-        if (signer->issuer[0])
-                return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
-                                 "signed by %.40s, vouched for by %.40s (%s), key %.64s", signer->who,
-                                 signer->issuer, sig_method_name(signer->method), signer->key_id);
-        return stage_say(s, STAGE_PROVENANCE, FINDING_INFO, "PROVENANCE-001",
-                         "signed by %.64s (bundle, %s), key %.64s", signer->who,
-                         sig_method_name(signer->method), signer->key_id);
 }
 
 /* By the digests of the pass alone; only a statement over shards, or by BLAKE2b, has the files read again. */
@@ -130,7 +168,7 @@ static int check_bundle(const struct policy *p, const struct artifact *a, const 
                         : sig_check_file(b, p->trust, digest, clock_real_usec() / USEC_PER_SEC, &signer,
                                          &why);
         if (r >= 0)
-                return say_signed(&signer, s);
+                return accept_signer(p, a, &signer, s);
         return why.rule ? stage_say(s, STAGE_PROVENANCE, FINDING_REJECT, why.rule, "%s", why.text) : r;
 }
 
@@ -138,10 +176,11 @@ int check_provenance(const struct policy *p, const struct artifact *a, const str
                      const struct set_listing *set, struct stage *s) {
         _cleanup_(buf_donep) struct buf signature = BUF_INIT(SIGNATURE_BYTES_MAX);
 
-        bool required = a->source == SOURCE_URL ? p->url_signed : p->local_signed;
+        bool required = (a->source == SOURCE_URL ? p->url_signed : p->local_signed) ||
+                        demands_concern(p->demands, a);
 
         if (!a->signature.p)
-                return say_unsigned(required, s);
+                return say_unsigned(p, a, required, s);
         if (sig_trust_is_empty(
                     p->trust)) /* nothing to check it with: it proves nothing, and is no reason to refuse either */
                 return stage_say(s, STAGE_PROVENANCE, required ? FINDING_REJECT : FINDING_WARNING,

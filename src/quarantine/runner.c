@@ -200,7 +200,8 @@ static int write_documents(struct work *w) {
 
         if (folder < 0)
                 return folder;
-        return job_documents_make(folder, &w->verdict, NULL, w->q->key);
+        return job_documents_make(folder, &w->verdict, w->verdict.members.n > 0 ? &w->verdict.members : NULL,
+                                  w->q->key);
 }
 
 static void reject(struct work *w) {

@@ -48,7 +48,7 @@ static bool is_rule_id(struct view v) {
         return true;
 }
 
-/* Rules of these say why a program does not start or a setting is refused: they stand in no verdict. */
+/* Rules of these say why a program does not start or a setting is refused: they stand in no verdict. "SHA-256" is a hash. */
 static bool is_of_a_fault(struct view id) {
         static const char *const families[] = {"CONFIG-", "PROMPTS-", "RULES-", "SETUP-", "SHA-" /* no rule */};
 

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "core/sig_bundle.h"
+#include "core/sig_intoto.h"
 #include "quarantine/documents.h"
 #include "support/temp_dir.h"
 
@@ -194,6 +194,119 @@ static void what_failed_is_never_stated_as_passed(void **state) {
         assert_int_equal(document_bom(&v, NULL, &text), -EINVAL);
 }
 
+/* --- what an auditor does with a statement --- */
+
+struct audit {
+        struct signing_key *key;
+        struct sig_key public;
+        struct buf text;
+};
+
+static struct audit audit_of(int dir, const char *name, const struct verdict *v,
+                             const struct set_listing *members) {
+        struct audit a = {.text = BUF_INIT(TEXT_MAX)};
+        _cleanup_(buf_donep) struct buf pem = BUF_INIT(4096);
+
+        assert_int_equal(signing_key_load(dir, name, true, &a.key), 0);
+        assert_int_equal(signing_key_public_pem(a.key, &pem), 0);
+        assert_int_equal(sig_key_from_pem(buf_view(&pem), "evidence.pub", &a.public, NULL), 0);
+        assert_int_equal(document_statement(v, members, a.key, &a.text), 0);
+        return a;
+}
+
+static void audit_done(struct audit *a) {
+        signing_key_free(a->key);
+        sig_key_done(&a->public);
+        buf_done(&a->text);
+}
+
+/* "" = believed, and the verdict was pass. */
+static void expect_file(struct view text, const struct sig_key *key, const struct sha256 *file,
+                        const char *rule) {
+        _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
+        _cleanup_(sig_summary_donep) struct sig_summary s = {0};
+        struct fault why = FAULT_NONE;
+        int r = sig_envelope_read(text, &b, &why);
+
+        if (r >= 0)
+                r = sig_summary_read(b, key, &s, &why);
+        if (r >= 0)
+                r = sig_summary_check_file(&s, file, &why);
+        if (strcmp(r < 0 ? (why.rule ? why.rule : "none") : "", rule) != 0)
+                fail_msg("%s: %s; expected %s", why.rule, why.text, rule);
+}
+
+static void a_statement_verifies_for_its_file_and_key_only(void **state) {
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(verdict_donep) struct verdict v = passing();
+        struct audit a = audit_of(dir.fd, "one", &v, NULL), b = audit_of(dir.fd, "two", &v, NULL), bad;
+        struct sha256 other = v.sha256;
+
+        other.b[0] ^= 1;
+        expect_file(buf_view(&a.text), &a.public, &v.sha256, "");
+        expect_file(buf_view(&a.text), &a.public, &other, "PROVENANCE-031");
+        expect_file(buf_view(&a.text), &b.public, &v.sha256, "PROVENANCE-016");
+        for (size_t i = 0; i < a.text.n; i += 61) { /* any other byte, anywhere */
+                char was = a.text.p[i];
+
+                a.text.p[i] = was == 'A' ? 'B' : 'A';
+                if (view_find(buf_view(&a.text), VIEW("keyid")) != SIZE_MAX) {
+                        _cleanup_(sig_bundle_freep) struct sig_bundle *bundle = NULL;
+                        _cleanup_(sig_summary_donep) struct sig_summary s = {0};
+                        struct fault why = FAULT_NONE;
+
+                        if (sig_envelope_read(buf_view(&a.text), &bundle, &why) >= 0)
+                                assert_true(sig_summary_read(bundle, &a.public, &s, &why) < 0);
+                }
+                a.text.p[i] = was;
+        }
+        say(&v, 5, FINDING_REJECT, "YARA-001");
+        stage_settle(&v.stages[5]);
+        bad = audit_of(dir.fd, "one", &v, NULL);
+        expect_file(buf_view(&bad.text), &bad.public, &v.sha256, "PROVENANCE-028");
+        audit_done(&a);
+        audit_done(&b);
+        audit_done(&bad);
+}
+
+static void expect_folder(const struct audit *a, int dir, const char *rule) {
+        _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
+        _cleanup_(sig_summary_donep) struct sig_summary s = {0};
+        struct fault why = FAULT_NONE;
+        uint64_t files, bytes;
+        int r;
+
+        assert_int_equal(sig_envelope_read(buf_view(&a->text), &b, NULL), 0);
+        assert_int_equal(sig_summary_read(b, &a->public, &s, NULL), 0);
+        r = sig_summary_check_folder(&s, dir, &files, &bytes, &why);
+        if (strcmp(r < 0 ? (why.rule ? why.rule : "none") : "", rule) != 0)
+                fail_msg("%s: %s; expected %s", why.rule, why.text, rule);
+}
+
+static void a_statement_about_a_folder_names_all_of_it(void **state) {
+        static const char *const paths[] = {"config.json", "model-00001-of-00002.safetensors",
+                                            "model-00002-of-00002.safetensors", "tokenizer/merges.txt"};
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(set_listing_donep) struct set_listing members = folder();
+        _cleanup_(verdict_donep) struct verdict v = passing();
+        _cleanup_(closep) int sub = open_or_make_dir(dir.fd, "m", 0755),
+                              deep = open_or_make_dir(sub, "tokenizer", 0755);
+        struct audit a = audit_of(dir.fd, "one", &v, &members);
+
+        for (size_t i = 0; i + 1 < ARRAY_SIZE(paths); i++) /* folder() takes the path as the content */
+                assert_int_equal(replace_file(sub, paths[i], view_of(paths[i]), 0644), 0);
+        expect_folder(&a, sub, "PROVENANCE-030");
+        assert_int_equal(replace_file(deep, "merges.txt", view_of(paths[3]), 0644), 0);
+        expect_folder(&a, sub, "");
+        assert_int_equal(replace_file(deep, "extra", VIEW(""), 0644), 0);
+        expect_folder(&a, sub, "PROVENANCE-032");
+        assert_int_equal(unlinkat(deep, "extra", 0), 0);
+        assert_int_equal(replace_file(sub, "config.json", VIEW("{}"), 0644), 0);
+        expect_folder(&a, sub, "PROVENANCE-031");
+        expect_file(buf_view(&a.text), &a.public, &v.sha256, "PROVENANCE-034");
+        audit_done(&a);
+}
+
 /* --- what CycloneDX 1.6 wants of the parts that are used here --- */
 
 static bool is_serial(struct view v) {
@@ -299,6 +412,8 @@ int main(void) {
                 cmocka_unit_test(documents_are_the_same_bits_each_time),
                 cmocka_unit_test(a_statement_is_signed_and_names_every_file),
                 cmocka_unit_test(what_failed_is_never_stated_as_passed),
+                cmocka_unit_test(a_statement_verifies_for_its_file_and_key_only),
+                cmocka_unit_test(a_statement_about_a_folder_names_all_of_it),
                 cmocka_unit_test(a_bill_of_materials_has_the_parts_that_cyclonedx_requires),
                 cmocka_unit_test(another_file_has_another_serial_number),
         };
