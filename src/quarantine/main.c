@@ -22,8 +22,20 @@ static bool asks_for(int argc, char *argv[], const char *option) {
         return false;
 }
 
-static int make_keys(int argc, char *argv[]) {
+/* The folders, too: the registry, which starts before, names the folder of claims in its sandbox, and can't link files from one
+ * that was not there then. */
+static int make_state(int dir) {
         _cleanup_(signing_key_freep) struct signing_key *key = NULL;
+        struct claims claims;
+        int r = claims_open(dir, &claims);
+
+        if (r < 0)
+                return r;
+        claims_done(&claims);
+        return evidence_key_load(dir, &key);
+}
+
+static int make_keys(int argc, char *argv[]) {
         _cleanup_(closep) int dir = -EBADF;
         const char *state = NULL;
         int r;
@@ -39,7 +51,7 @@ static int make_keys(int argc, char *argv[]) {
         if (r >= 0)
                 r = dir = open_dir(state);
         if (r >= 0)
-                r = evidence_key_load(dir, &key);
+                r = make_state(dir);
         if (r < 0)
                 (void)fprintf(stderr, "quarantine: the evidence key in %s can't be made: %s\n", state,
                               strerror(-r));

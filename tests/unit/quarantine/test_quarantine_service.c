@@ -8,8 +8,38 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "core/digest.h"
 #include "core/fd_channel.h"
 #include "quarantine/limits.h"
+
+/* The sandbox of the registry, which was started before quarantine, must know the folder of claims already. */
+static void test_the_first_model_on_a_new_state_is_linked_not_copied(void **state) {
+        struct harness *h = *state;
+        _cleanup_(buf_donep) struct buf content = rig_read_model(GOOD);
+        _cleanup_(closep) int dir = rig_inbox(h);
+        char hex[SHA256_HEX_SIZE], path[512];
+        struct http_client *c;
+        struct http_answer a;
+        struct stat before, after;
+        struct sha256 digest;
+
+        assert_int_equal(sha256_of(buf_view(&content), &digest), 0);
+        sha256_hex(&digest, hex);
+        rig_drop_bytes(h, ".first", buf_view(&content)); /* names with a dot are passed over */
+        assert_int_equal(fstatat(dir, ".first", &before, AT_SYMLINK_NOFOLLOW), 0);
+        assert_int_equal(renameat(dir, ".first", dir, "first.gguf"), 0);
+        rig_expect_state(h, "first.gguf", "promoted", NULL);
+        (void)snprintf(path, sizeof path, "%s/objects/sha256/%.2s/%s", harness_state_path(h, "registry"), hex,
+                       hex + 2);
+        assert_int_equal(stat(path, &after), 0);
+        assert_int_equal(after.st_ino, before.st_ino);
+        assert_int_equal(after.st_nlink, 1);
+        (void)snprintf(path, sizeof path, "/v1/models/%s", hex);
+        c = harness_client(h, "ui", "registry");
+        assert_int_equal(harness_call(c, "DELETE", path, NULL, &a), 204); /* others import it again */
+        http_answer_done(&a);
+        http_client_free(c);
+}
 
 static void test_a_model_that_refuses_is_promoted(void **state) {
         struct harness *h = *state;
@@ -393,6 +423,7 @@ static void test_quarantine_without_its_launcher_ends_and_loses_nothing(void **s
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_the_first_model_on_a_new_state_is_linked_not_copied), /* the first */
                 cmocka_unit_test(test_a_model_that_refuses_is_promoted),
                 cmocka_unit_test(test_a_model_that_complies_is_rejected_at_stage_6),
                 cmocka_unit_test(test_what_is_no_model_is_rejected_with_what_it_is),
