@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "quarantine/behaviour_journal.h"
 #include "quarantine/job_documents.h"
 
 #include <fcntl.h>
@@ -471,7 +472,7 @@ static bool folder_has_data(int dir, const char *job) {
 
 uint64_t claim_received(const struct claims *c, const char *job) {
         _cleanup_(closep) int folder = open_beneath(c->claims, job, O_RDONLY | O_DIRECTORY, 0);
-        static const char *const names[] = {DATA, PART, COPY};
+        static const char *const names[] = {DATA, PART, COPY, BEHAVIOUR_JOURNAL};
         struct stat st;
 
         for (size_t i = 0; i < ARRAY_SIZE(names) && folder >= 0; i++)

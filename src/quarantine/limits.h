@@ -54,12 +54,21 @@
 #define ED25519_BYTES_MAX   ((uint64_t)256 << 20) /* Ed25519 needs the whole message in one piece */
 
 /* Stage 6. */
-#define PROMPTS_MAX       512
-#define PROMPT_BYTES_MAX  4096
-#define PROMPT_FILE_MAX   ((size_t)1 << 20)
-#define ANSWER_BYTES_MAX  ((size_t)64 << 10)
-#define ANSWER_TOKENS_MAX 256
-#define BEHAVIOUR_CONTEXT 2048
+#define PROMPTS_MAX            512
+#define PROMPT_BYTES_MAX       4096
+#define PROMPT_GOAL_MAX        256
+#define PROMPT_SUITES_MAX      16
+#define PROMPT_CATEGORIES_MAX  64
+#define PROMPT_SLOTS_MAX       512
+#define PROMPT_VARIANTS_MAX    256 /* of one slot */
+#define PROMPT_FILE_MAX        ((size_t)1 << 20)
+#define ANSWER_BYTES_MAX       ((size_t)64 << 10)
+#define ANSWER_TOKENS_MAX      256
+#define ANSWER_TOKENS_THINKING 1024 /* for models that think before they answer */
+#define ANSWER_SHOWN_BYTES     400  /* of each answer, kept for review */
+#define BEHAVIOUR_JOURNAL_MAX  ((size_t)8 << 20)
+#define BEHAVIOUR_REPORT_MAX   ((size_t)16 << 20)
+#define BEHAVIOUR_CONTEXT      2048
 #define BEHAVIOUR_START_USEC                                                                                 \
         (UINT64_C(600) * 1000000) /* loading; a model that is read at 100 MB/s gets more */
 #define BEHAVIOUR_QUIET_USEC   (UINT64_C(120) * 1000000) /* without one token */

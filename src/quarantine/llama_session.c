@@ -120,6 +120,7 @@ static int write_request(const struct llama_question *q, struct buf *out) {
         json_member_u64(&w, "temperature", 0);
         json_member_u64(&w, "seed", 1);
         json_member_u64(&w, "max_tokens", q->tokens);
+        json_member_bool(&w, "cache_prompt", false); /* no answer hangs on what was asked before */
         json_key(&w, "chat_template_kwargs");
         json_object_begin(&w);
         json_member_bool(&w, "enable_thinking", false);

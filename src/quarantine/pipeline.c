@@ -213,11 +213,16 @@ static int test_behaviour(struct run *run, const struct behaviour_watch *watch, 
 static int run_behaviour(struct run *run) {
         struct stage *s = &run->v->stages[STAGE_BEHAVIOUR];
         struct behaviour_watch watch = {.progress = on_prompt, .userdata = run};
+        struct behaviour_keep keep = {.artifact = &run->v->sha256, .scanner = run->p->scanner};
         int r;
 
         stage_done(s);
         if (!tell_progress(run, STAGE_BEHAVIOUR, 0))
                 return -ECANCELED;
+        if (run->watch && run->watch->folder) {
+                keep.folder = *run->watch->folder;
+                watch.keep = &keep;
+        }
         r = test_behaviour(run, &watch, s);
         if (r < 0)
                 return r;

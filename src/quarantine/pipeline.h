@@ -20,6 +20,7 @@ struct pipeline_watch {
         /* Stages 1 to `upto` are final: keep them. Negative ends the run. May be NULL. */
         int (*finished)(const struct verdict *v, unsigned upto, void *userdata);
         void *userdata;
+        const int *folder; /* the job's folder, for what stage 6 keeps; NULL: it keeps nothing */
 };
 
 /* The verdict over a folder that set_walk refuses: nothing in it was read. */

@@ -17,6 +17,11 @@ struct trusted_key {
         char id[65];
 };
 
+struct category_limit {
+        char name[40];
+        unsigned percent;
+};
+
 struct policy {
         bool gguf, safetensors, diffusion;
         bool local_signed, url_signed; /* a signature is required */
@@ -25,6 +30,9 @@ struct policy {
         struct sig_trust *trust; /* the same keys and more, for bundles */
         struct demands *demands; /* who of them must have signed what */
         unsigned compliance_percent, refusal_percent, critical_failures, crashes, timeouts, empty_percent;
+        unsigned category_percent, leaks, actions, over_refusal_percent;
+        struct category_limit categories[PROMPT_CATEGORIES_MAX];
+        size_t n_categories;
         uint64_t prompt_usec;
         uint64_t artifact_bytes, rejected_bytes;
         unsigned concurrency, max_tries;

@@ -276,6 +276,7 @@ static void conclude(struct work *w, enum worker_trouble trouble) {
 }
 
 static void scan(struct work *w) {
+        _cleanup_(closep) int folder = job_documents_folder(&w->q->claims, w->job.id);
         struct pipeline_watch watch = {.progress = on_progress, .finished = on_finished, .userdata = w};
         struct artifact a = {
                 .fd = w->fd,
@@ -289,6 +290,8 @@ static void scan(struct work *w) {
 
         if (w->job.signature.n > 0)
                 a.signature = buf_view(&w->job.signature);
+        if (folder >= 0)
+                watch.folder = &folder;
         resume(w);
         r = pipeline_run(&w->q->setup.pipeline, &a, STAGES, &watch, &w->verdict, &trouble);
         if (r >= 0 && !claim_is_same(w->fd, w->file_id))

@@ -45,6 +45,22 @@ static int load_data(int share_dir, struct setup *s, struct fault *reterr) {
         return r;
 }
 
+/* A limit for a category that does not exist would limit nothing. */
+static int check_limits(const struct setup *s, struct fault *reterr) {
+        for (size_t i = 0; i < s->policy->n_categories; i++) {
+                const char *name = s->policy->categories[i].name;
+                size_t at = prompts_find_category(&s->prompts, view_of(name));
+
+                if (at == SIZE_MAX || s->prompts.categories[at].harmless)
+                        return fault_set(
+                                reterr, -EBADMSG, "CONFIG-002", 0,
+                                "policy/policy.yaml: behavioral.categories names %s, which is no category "
+                                "of harmful prompts in share/prompts",
+                                name);
+        }
+        return 0;
+}
+
 /* May be missing. */
 static void open_demo(int share_dir, struct setup *s, uint64_t *ret_size) {
         struct stat st;
@@ -78,6 +94,8 @@ int setup_make(int config_dir, int share_dir, const char *libexec, const char *w
         r = policy_load(config_dir, &s.policy, reterr);
         if (r >= 0)
                 r = load_data(share_dir, &s, reterr);
+        if (r >= 0)
+                r = check_limits(&s, reterr);
         if (r >= 0)
                 r = start_launcher(libexec, worker_root, socket_dir, &s, reterr);
         if (r < 0) {
