@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "core/sandbox_parts.h"
+#include "registry/admission.h"
 #include "registry/objects.h"
 #include "registry/sandbox.h"
 #include "support/temp_dir.h"
@@ -186,6 +187,72 @@ static void test_half_written_copies_are_gone_after_a_start(void **state) {
         store_done(&s);
 }
 
+/* --- several at once --- */
+
+static void test_many_files_are_admitted_side_by_side(void **state) {
+        struct store s = store_make();
+        struct admission *a = NULL;
+        struct sha256 d[40];
+        char text[16];
+
+        assert_int_equal(admission_new(s.objects, &a), 0);
+        assert_int_equal(admission_wait(a), 0); /* nothing */
+        for (unsigned i = 0; i < ARRAY_SIZE(d); i++) {
+                (void)snprintf(text, sizeof text, "content %u", i);
+                d[i] = digest_of(view_of(text));
+                assert_int_equal(
+                        admission_put(a, file_with(&s, "a", view_of(text), O_RDONLY), strlen(text), &d[i]),
+                        0);
+        }
+        assert_int_equal(admission_wait(a), 0);
+        for (unsigned i = 0; i < ARRAY_SIZE(d); i++) {
+                _cleanup_(closep) int kept = objects_open(s.objects, &d[i]);
+
+                assert_true(kept >= 0);
+        }
+        admission_free(a);
+        store_done(&s);
+}
+
+static void test_one_wrong_file_among_many_is_told_and_stays_so(void **state) {
+        struct store s = store_make();
+        struct sha256 good = digest_of(VIEW("good")), other = digest_of(VIEW("other"));
+        struct admission *a = NULL;
+        int r = 0;
+
+        assert_int_equal(admission_new(s.objects, &a), 0);
+        assert_int_equal(admission_put(a, file_with(&s, "a", VIEW("bad!"), O_RDONLY), 4, &good), 0);
+        assert_int_equal(admission_wait(a), -EBADMSG);
+        r = admission_put(a, file_with(&s, "b", VIEW("other"), O_RDONLY), 5, &other);
+        assert_int_equal(r, -EBADMSG);
+        assert_int_equal(admission_wait(a), -EBADMSG);
+        assert_int_equal(objects_open(s.objects, &good), -ENOENT);
+        assert_int_equal(objects_open(s.objects, &other), -ENOENT);
+        admission_free(a);
+        store_done(&s);
+}
+
+static void test_an_admission_that_ends_early_leaves_no_descriptor(void **state) {
+        struct store s = store_make();
+        struct sha256 d = digest_of(VIEW("content"));
+        int before = file_with(&s, "probe", VIEW("x"), O_RDONLY), after;
+
+        close_fd(before);
+        for (unsigned round = 0; round < 5; round++) {
+                struct admission *a = NULL;
+
+                assert_int_equal(admission_new(s.objects, &a), 0);
+                for (unsigned i = 0; i < 6; i++)
+                        assert_int_equal(
+                                admission_put(a, file_with(&s, "a", VIEW("content"), O_RDONLY), 7, &d), 0);
+                admission_free(a); /* without waiting */
+        }
+        after = file_with(&s, "probe", VIEW("x"), O_RDONLY);
+        assert_int_equal(after, before); /* the lowest free number is the same */
+        close_fd(after);
+        store_done(&s);
+}
+
 /* In a child: 0, or the number of the step that was not as it must be. */
 static int try_what_the_sandbox_forbids(struct store *s) {
         char state_path[128], claims[128];
@@ -265,6 +332,9 @@ int main(void) {
                 cmocka_unit_test(test_what_is_not_as_stated_is_refused_and_leaves_nothing),
                 cmocka_unit_test(test_a_damaged_object_is_replaced),
                 cmocka_unit_test(test_half_written_copies_are_gone_after_a_start),
+                cmocka_unit_test(test_many_files_are_admitted_side_by_side),
+                cmocka_unit_test(test_one_wrong_file_among_many_is_told_and_stays_so),
+                cmocka_unit_test(test_an_admission_that_ends_early_leaves_no_descriptor),
                 cmocka_unit_test(test_the_sandbox_leaves_the_store_and_nothing_else),
         };
 
