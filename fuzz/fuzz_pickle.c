@@ -25,9 +25,10 @@ static void follow(struct view file, uint32_t seed, uint64_t size, struct compar
         pickle_machine_free(m);
 }
 
+/* Or it ends in the numbers of PyTorch's old form, which is said. */
 static bool rejected(const struct compare_result *r) {
         for (size_t i = 0; i < r->n; i++)
-                if (r->findings[i].severity == FINDING_REJECT)
+                if (r->findings[i].severity == FINDING_REJECT || strcmp(r->findings[i].rule, "PICKLE-010") == 0)
                         return true;
         return false;
 }

@@ -92,6 +92,29 @@ static const struct {
         [MODEL_KIND_SAFETENSORS_SET] = {"safetensors-set", "safetensors model in a folder", ""},
         [MODEL_KIND_DIFFUSION] = {"diffusion", "image model in a folder", ""},
         [MODEL_KIND_FOLDER] = {"folder", "folder", "This folder is no model that is known here."},
+        [MODEL_KIND_LZ4] = {"lz4", "lz4-compressed file",
+                            "This is an lz4-compressed file. Unpack it and import the model in it."},
+        [MODEL_KIND_LZMA] = {"lzma", "lzma-compressed file",
+                             "This is an lzma-compressed file. Unpack it and import the model in it."},
+        [MODEL_KIND_ZLIB] = {"zlib", "zlib-compressed file",
+                             "This is a zlib-compressed file, as joblib writes: what comes out is most "
+                             "likely a pickle. Get the model as safetensors or GGUF."},
+        [MODEL_KIND_SAVED_MODEL] = {"saved-model", "TensorFlow SavedModel",
+                                    "This is a TensorFlow SavedModel: a program of operators, some of which "
+                                    "read and write files. Get the model as GGUF or safetensors."},
+        [MODEL_KIND_GRAPH_DEF] = {"graph-def", "frozen TensorFlow graph",
+                                  "This is a frozen TensorFlow graph: a program of operators, some of which "
+                                  "read and write files. Get the model as GGUF or safetensors."},
+        [MODEL_KIND_KERAS_ZIP] = {"keras", "Keras 3 model",
+                                  "This is a Keras 3 model. Its description can name Python code that runs "
+                                  "when it is loaded. Get the model as GGUF or safetensors."},
+        [MODEL_KIND_PYTORCH_LEGACY] =
+                {"pytorch-legacy", "PyTorch checkpoint (old form)",
+                 "This is a PyTorch checkpoint in its old form: several Python pickles in a row, and loading "
+                 "a pickle runs code from inside the file. Get the model as safetensors or GGUF."},
+        [MODEL_KIND_LLAMAFILE] = {"llamafile", "llamafile (a program with a model in it)",
+                                  "This is a program for several systems at once, as llamafile makes them, "
+                                  "perhaps with a model inside. Get the model as GGUF; don't run this."},
 };
 
 const char *model_kind_name(enum model_kind k) {
@@ -116,6 +139,9 @@ static const struct {
         {0, VIEW_INIT("fmgg"), MODEL_KIND_GGML_LEGACY},
         {0, VIEW_INIT("tjgg"), MODEL_KIND_GGML_LEGACY},
         {0, VIEW_INIT("algg"), MODEL_KIND_GGML_LEGACY},
+        {0, VIEW_INIT("MZqFpD"), MODEL_KIND_LLAMAFILE}, /* actually portable executables */
+        {0, VIEW_INIT("jartsr='"), MODEL_KIND_LLAMAFILE},
+        {0, VIEW_INIT("APEDBG='"), MODEL_KIND_LLAMAFILE},
         {0, VIEW_INIT("\177ELF"), MODEL_KIND_ELF},
         {0, VIEW_INIT("\xfe\xed\xfa\xce"), MODEL_KIND_MACHO},
         {0, VIEW_INIT("\xfe\xed\xfa\xcf"), MODEL_KIND_MACHO},
@@ -132,6 +158,9 @@ static const struct {
                    "7zXZ\0"),
          MODEL_KIND_XZ},
         {0, VIEW_INIT("\x28\xb5\x2f\xfd"), MODEL_KIND_ZSTD},
+        {0, VIEW_INIT("\x04\x22\x4d\x18"), MODEL_KIND_LZ4},
+        {0, VIEW_INIT("\x02\x21\x4c\x18"), MODEL_KIND_LZ4},
+        {0, VIEW_INIT("\x5d\0\0\x80\0"), MODEL_KIND_LZMA}, /* joblib and lzma -6; others below */
         {0, VIEW_INIT("BZh"), MODEL_KIND_BZIP2},
         {0, VIEW_INIT("\x1f\x8b\x08"), MODEL_KIND_GZIP},
         {0, VIEW_INIT("%PDF-"), MODEL_KIND_PDF},
@@ -162,7 +191,17 @@ static enum model_kind zip_kind(struct view head) {
         if (!has_at(head, 0, VIEW("PK\3\4")) && !has_at(head, 0, VIEW("PK\5\6")) &&
             !has_at(head, 0, VIEW("PK\7\10")))
                 return MODEL_KIND_UNKNOWN;
-        return view_find(head, VIEW("data.pkl")) != SIZE_MAX ? MODEL_KIND_PYTORCH_ZIP : MODEL_KIND_ZIP;
+        if (view_find(head, VIEW("data.pkl")) != SIZE_MAX)
+                return MODEL_KIND_PYTORCH_ZIP;
+        return view_find(head, VIEW("metadata.json")) != SIZE_MAX &&
+                               view_find(head, VIEW("config.json")) != SIZE_MAX
+                       ? MODEL_KIND_KERAS_ZIP
+                       : MODEL_KIND_ZIP;
+}
+
+/* The number that torch.save wrote in front, as a pickle of protocol 2 (torch/serialization.py, MAGIC_NUMBER). */
+static bool looks_like_legacy_pytorch(struct view head) {
+        return has_at(head, 0, VIEW("\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."));
 }
 
 /* A protocol mark, or opcodes that lead to an import or a proper end. */
@@ -174,6 +213,71 @@ static bool looks_like_pickle(struct view head) {
         pickle_init(&p);
         pickle_feed(&p, head);
         return p.state == PICKLE_IMPORTS || (p.state == PICKLE_STOPPED && p.steps > 2);
+}
+
+/* A protobuf length at `*at`; false when there is none or it is cut off. */
+static bool take_length(struct view v, size_t *at, uint64_t *ret) {
+        *ret = 0;
+        for (unsigned shift = 0; shift < 63 && *at < v.n; shift += 7) {
+                uint8_t c = (uint8_t)v.p[(*at)++];
+
+                *ret |= (uint64_t)(c & 0x7f) << shift;
+                if (!(c & 0x80))
+                        return true;
+        }
+        return false;
+}
+
+/* SavedModel: schema version 1, then a graph with its description (saved_model.proto). */
+static bool looks_like_saved_model(struct view head) {
+        size_t at = 3;
+        uint64_t n;
+
+        return has_at(head, 0, VIEW("\x08\1\x12")) && take_length(head, &at, &n) && at < head.n &&
+               (head.p[at] == 0x0a || head.p[at] == 0x12);
+}
+
+/* A text field of at most 255 bytes that are all printable; `*at` moves behind it. */
+static bool take_text(struct view head, char tag, size_t *at) {
+        uint64_t n;
+
+        if (*at >= head.n || head.p[(*at)++] != tag || !take_length(head, at, &n) || n == 0 || n > 255 ||
+            n > head.n - *at)
+                return false;
+        for (size_t i = 0; i < n; i++)
+                if (head.p[*at + i] <= ' ' || head.p[*at + i] > '~')
+                        return false;
+        *at += (size_t)n;
+        return true;
+}
+
+/* GraphDef: a node with its name and its operator (graph.proto, node_def.proto). */
+static bool looks_like_graph_def(struct view head) {
+        size_t at = 1;
+        uint64_t n;
+
+        return head.n > 4 && head.p[0] == 0x0a && take_length(head, &at, &n) && n >= 4 &&
+               take_text(head, 0x0a, &at) && take_text(head, 0x12, &at);
+}
+
+/* A zlib stream of the usual window (RFC 1950): too weak a mark to be asked before any other. */
+static bool looks_like_zlib(struct view head) {
+        return head.n >= 8 && head.p[0] == 0x78 && load_le16(head.p) != 0 &&
+               (0x7800u + (uint8_t)head.p[1]) % 31 == 0 && !((uint8_t)head.p[1] & 0x20) &&
+               ((uint8_t)head.p[2] >> 1 & 3) != 3;
+}
+
+/* lzma of any dictionary size that its writers choose, length unknown or below 2^40 (lzma-file-format.txt). */
+static bool looks_like_lzma(struct view head) {
+        uint64_t size;
+        uint32_t dictionary;
+
+        if (head.n < 14 || head.p[0] != 0x5d)
+                return false;
+        dictionary = load_le32(head.p + 1);
+        size = load_le64(head.p + 5);
+        return dictionary >= 4096 && (dictionary & (dictionary - 1)) == 0 && head.p[13] == 0 &&
+               (size == UINT64_MAX || size < UINT64_C(1) << 40);
 }
 
 /* ModelProto: ir_version, then producer_name, domain, graph or opset_import (onnx.proto). */
@@ -217,6 +321,28 @@ static enum model_kind text_kind(struct view head) {
         return MODEL_KIND_TEXT;
 }
 
+/* Formats without a magic number, the surer ones first. */
+static enum model_kind unmarked_kind(struct view head) {
+        enum model_kind text;
+
+        if (looks_like_legacy_pytorch(head))
+                return MODEL_KIND_PYTORCH_LEGACY;
+        if (looks_like_pickle(head))
+                return MODEL_KIND_PICKLE;
+        if (looks_like_saved_model(head))
+                return MODEL_KIND_SAVED_MODEL;
+        if (looks_like_onnx(head))
+                return MODEL_KIND_ONNX;
+        if (looks_like_graph_def(head))
+                return MODEL_KIND_GRAPH_DEF;
+        text = text_kind(head);
+        if (text != MODEL_KIND_UNKNOWN)
+                return text;
+        if (looks_like_lzma(head))
+                return MODEL_KIND_LZMA;
+        return looks_like_zlib(head) ? MODEL_KIND_ZLIB : MODEL_KIND_UNKNOWN;
+}
+
 enum model_kind model_kind_detect(struct view head, uint64_t size) {
         enum model_kind zip = zip_kind(head);
 
@@ -233,11 +359,7 @@ enum model_kind model_kind_detect(struct view head, uint64_t size) {
         for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
                 if (has_at(head, magics[i].at, magics[i].magic))
                         return magics[i].kind;
-        if (looks_like_pickle(head))
-                return MODEL_KIND_PICKLE;
-        if (looks_like_onnx(head))
-                return MODEL_KIND_ONNX;
-        return text_kind(head);
+        return unmarked_kind(head);
 }
 
 static void refuse_pickle(struct model_report *report, struct view head) {
@@ -266,35 +388,56 @@ void model_kind_refuse(struct model_report *report, enum model_kind kind, struct
                 report_put(report, RULE_KIND_REFUSED, 0, VIEW_NULL, "%s", kinds[kind].why);
 }
 
+#define ENDING_KINDS 8 /* MODEL_KIND_UNKNOWN ends a shorter list */
+
 /* Endings that promise a kind. Several kinds may answer to one ending; the first is named in the message. */
 static const struct {
         const char *ending;
-        enum model_kind kinds[3];
+        enum model_kind kinds[ENDING_KINDS];
 } endings[] = {
         {".gguf", {MODEL_KIND_GGUF}},
         {".safetensors", {MODEL_KIND_SAFETENSORS}},
+        {".ggml", {MODEL_KIND_GGML_LEGACY}},
+        {".llamafile", {MODEL_KIND_LLAMAFILE, MODEL_KIND_ELF, MODEL_KIND_PE}},
         {".onnx", {MODEL_KIND_ONNX}},
-        {".pt", {MODEL_KIND_PYTORCH_ZIP, MODEL_KIND_PICKLE, MODEL_KIND_ZIP}},
-        {".pth", {MODEL_KIND_PYTORCH_ZIP, MODEL_KIND_PICKLE, MODEL_KIND_ZIP}},
-        {".pkl", {MODEL_KIND_PICKLE}},
+        {".pt", {MODEL_KIND_PYTORCH_ZIP, MODEL_KIND_PICKLE, MODEL_KIND_ZIP, MODEL_KIND_PYTORCH_LEGACY}},
+        {".pth", {MODEL_KIND_PYTORCH_ZIP, MODEL_KIND_PICKLE, MODEL_KIND_ZIP, MODEL_KIND_PYTORCH_LEGACY}},
+        {".ckpt", {MODEL_KIND_PYTORCH_ZIP, MODEL_KIND_PICKLE, MODEL_KIND_ZIP, MODEL_KIND_PYTORCH_LEGACY}},
+        {".pkl", {MODEL_KIND_PICKLE, MODEL_KIND_ZLIB, MODEL_KIND_GZIP, MODEL_KIND_BZIP2}},
         {".pickle", {MODEL_KIND_PICKLE}},
+        {".joblib",
+         {MODEL_KIND_PICKLE, MODEL_KIND_ZLIB, MODEL_KIND_GZIP, MODEL_KIND_BZIP2, MODEL_KIND_XZ,
+          MODEL_KIND_LZMA, MODEL_KIND_LZ4}},
         {".npy", {MODEL_KIND_NUMPY}},
         {".npz", {MODEL_KIND_ZIP}},
-        {".zip", {MODEL_KIND_ZIP, MODEL_KIND_PYTORCH_ZIP}},
+        {".zip", {MODEL_KIND_ZIP, MODEL_KIND_PYTORCH_ZIP, MODEL_KIND_KERAS_ZIP}},
+        {".keras", {MODEL_KIND_KERAS_ZIP, MODEL_KIND_ZIP}},
         {".h5", {MODEL_KIND_HDF5}},
         {".hdf5", {MODEL_KIND_HDF5}},
+        {".pb", {MODEL_KIND_SAVED_MODEL, MODEL_KIND_GRAPH_DEF}},
         {".tflite", {MODEL_KIND_TFLITE}},
-        {".exe", {MODEL_KIND_PE}},
+        {".exe", {MODEL_KIND_PE, MODEL_KIND_LLAMAFILE}},
         {".dll", {MODEL_KIND_PE}},
         {".so", {MODEL_KIND_ELF}},
+        {".dylib", {MODEL_KIND_MACHO}},
+        {".sh", {MODEL_KIND_SCRIPT, MODEL_KIND_TEXT}},
+        {".py", {MODEL_KIND_TEXT, MODEL_KIND_SCRIPT, MODEL_KIND_EMPTY}},
         {".tar", {MODEL_KIND_TAR}},
+        {".tgz", {MODEL_KIND_GZIP}},
         {".gz", {MODEL_KIND_GZIP}},
+        {".bz2", {MODEL_KIND_BZIP2}},
+        {".xz", {MODEL_KIND_XZ}},
+        {".lzma", {MODEL_KIND_LZMA}},
+        {".zst", {MODEL_KIND_ZSTD}},
+        {".lz4", {MODEL_KIND_LZ4}},
         {".7z", {MODEL_KIND_7Z}},
         {".rar", {MODEL_KIND_RAR}},
         {".pdf", {MODEL_KIND_PDF}},
         {".json", {MODEL_KIND_JSON}},
+        {".html", {MODEL_KIND_HTML, MODEL_KIND_TEXT}},
         {".png", {MODEL_KIND_IMAGE}},
         {".jpg", {MODEL_KIND_IMAGE}},
+        {".jpeg", {MODEL_KIND_IMAGE}},
 };
 
 static bool ends_with(struct view name, const char *ending) {
@@ -303,16 +446,21 @@ static bool ends_with(struct view name, const char *ending) {
         return name.n > n && strncasecmp(name.p + name.n - n, ending, n) == 0;
 }
 
+static bool is_promised(const enum model_kind list[ENDING_KINDS], enum model_kind kind) {
+        for (size_t i = 0; i < ENDING_KINDS && list[i] != MODEL_KIND_UNKNOWN; i++)
+                if (list[i] == kind)
+                        return true;
+        return false;
+}
+
 void model_kind_check_name(struct model_report *report, enum model_kind kind, struct view name) {
         for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
-                const enum model_kind *k = endings[i].kinds;
-
                 if (!ends_with(name, endings[i].ending))
                         continue;
-                if (kind != k[0] && (!k[1] || kind != k[1]) && (!k[2] || kind != k[2]))
+                if (!is_promised(endings[i].kinds, kind))
                         report_put(report, RULE_KIND_NAME, REPORT_WHOLE, VIEW_NULL,
                                    "The name ends in %s (%s), but the content is: %s.", endings[i].ending,
-                                   model_kind_title(k[0]), model_kind_title(kind));
+                                   model_kind_title(endings[i].kinds[0]), model_kind_title(kind));
                 return;
         }
 }

@@ -29,10 +29,11 @@
 #define TEMPLATE_MAX       (UINT32_C(1) << 20) /* bytes; a longer template is refused, never skipped */
 #define TEMPLATE_DEPTH_MAX 64u                 /* nesting of blocks and expressions together */
 
-#define SCAN_HEAD_MAX         4096u               /* bytes that decide what a file is */
-#define SCAN_TAIL_MAX         65557u              /* where ZIP readers look for the end record: 22 + 65535 */
-#define PICKLE_STEPS_MAX      (UINT64_C(1) << 24) /* opcodes walked before it counts as a runnable one */
-#define FINDINGS_PER_RULE_MAX 8u                  /* further ones of the same rule say nothing new */
+#define SCAN_HEAD_MAX    4096u               /* bytes that decide what a file is */
+#define SCAN_TAIL_MAX    65557u              /* where ZIP readers look for the end record: 22 + 65535 */
+#define PICKLE_STEPS_MAX (UINT64_C(1) << 24) /* opcodes walked before it counts as a runnable one */
+
+#define FINDINGS_PER_RULE_MAX 8u /* further ones of the same rule say nothing new */
 
 #define PICKLE_STACK_MAX   (UINT32_C(1) << 20) /* values on the stack of the pickle machine */
 #define PICKLE_MARKS_MAX   (UINT32_C(1) << 16) /* open MARKs */
@@ -76,3 +77,9 @@
 
 #define SENTENCEPIECE_PIECES_MAX (UINT32_C(1) << 22)
 #define PNG_CHUNKS_MAX           65536u
+#define INNER_NAME_MAX           1024u /* bytes kept of a path in an archive, from its end */
+#define KERAS_TEXT_MAX           64u   /* bytes kept of a key or a value; no name that counts is longer */
+#define KERAS_DEPTH_MAX          32u   /* objects within objects that are told apart */
+#define TORCHSCRIPT_NAME_MAX     128u  /* bytes of a dotted name */
+#define TENSORFLOW_TEXT_MAX      128u  /* bytes kept of a node's name or operator */
+#define TFLITE_MAX               (UINT32_C(16) << 20) /* bytes of a model whose operators are named */

@@ -24,6 +24,10 @@ enum use {
         USE_FIXED_32,
         USE_BYTES,   /* texts, and messages that only describe */
         USE_NUMBERS, /* repeated, packed or one by one */
+        USE_DIMENSIONS,
+        USE_DTYPE,
+        USE_RAW,
+        USE_PLACE, /* of the data: 0 here, 1 in another file */
         USE_MESSAGE,
         USE_DOMAIN,
         USE_TYPE, /* an operator's name */
@@ -90,20 +94,20 @@ static const struct {
                        [21] = {USE_BYTES},
                        [22] = {USE_MESSAGE, false, SPARSE},
                        [23] = {USE_MESSAGE, REPEATED, SPARSE}},
-        [TENSOR] = {[1] = {USE_NUMBERS, REPEATED},
-                    [2] = {USE_VARINT},
+        [TENSOR] = {[1] = {USE_DIMENSIONS, REPEATED},
+                    [2] = {USE_DTYPE},
                     [3] = {USE_BYTES},
                     [4] = {USE_NUMBERS, REPEATED},
                     [5] = {USE_NUMBERS, REPEATED},
                     [6] = {USE_BYTES, REPEATED},
                     [7] = {USE_NUMBERS, REPEATED},
                     [8] = {USE_BYTES},
-                    [9] = {USE_BYTES},
+                    [9] = {USE_RAW},
                     [10] = {USE_NUMBERS, REPEATED},
                     [11] = {USE_NUMBERS, REPEATED},
                     [12] = {USE_BYTES},
                     [13] = {USE_MESSAGE, REPEATED, EXTERNAL},
-                    [14] = {USE_VARINT},
+                    [14] = {USE_PLACE},
                     [16] = {USE_BYTES, REPEATED}},
         [SPARSE] = {[1] = {USE_MESSAGE, false, TENSOR},
                     [2] = {USE_MESSAGE, false, TENSOR},
@@ -136,8 +140,17 @@ struct text {
         char p[ONNX_TEXT_MAX];
 };
 
+/* What a tensor says about its data. */
+struct data {
+        uint64_t elements; /* product of the dimensions */
+        uint64_t raw, external;
+        uint8_t type;
+        bool has_raw, has_external, is_elsewhere, overflows;
+};
+
 struct level {
         uint64_t at, end;
+        struct data data;
         uint32_t seen; /* field numbers */
         uint8_t message;
         struct text domain, type; /* of an EXTERNAL: value, key */
@@ -149,7 +162,9 @@ struct onnx {
         uint64_t number, left;
         uint64_t nodes, subgraphs, functions, tensors, externals;
         enum phase phase;
-        uint32_t depth; /* of the innermost level */
+        uint32_t depth;     /* of the innermost level */
+        uint64_t dimension; /* of packed ones, being read */
+        uint8_t dimension_n;
         uint8_t number_n, field;
         enum use use;
         struct text *keep;
@@ -176,9 +191,13 @@ struct onnx *onnx_free(struct onnx *o) {
 
 static void stop(struct onnx *o, const char *why) {
         o->phase = PHASE_OVER;
-        report_put(o->report, RULE_ONNX_STRUCTURE, o->field_at, VIEW_NULL,
-                   "%s; %llu bytes from here on are not read.", why,
-                   (unsigned long long)(o->size - o->field_at));
+        if (o->size == UINT64_MAX)
+                report_put(o->report, RULE_ONNX_STRUCTURE, o->field_at, VIEW_NULL,
+                           "%s; what follows is not read.", why);
+        else
+                report_put(o->report, RULE_ONNX_STRUCTURE, o->field_at, VIEW_NULL,
+                           "%s; %llu bytes from here on are not read.", why,
+                           (unsigned long long)(o->size - o->field_at));
 }
 
 static struct level *level(struct onnx *o) {
@@ -227,9 +246,17 @@ static bool location_is_inside(struct view v) {
         return !view_eq_str(rest, "..");
 }
 
+/* The tensor around an entry of its external data. */
+static void set_external(struct onnx *o, uint64_t length) {
+        struct data *d = &o->levels[o->depth - 1].data;
+
+        d->external = length;
+        d->has_external = true;
+}
+
 static void check_external(struct onnx *o, const struct level *l) {
         struct view key = text_of(&l->type), value = text_of(&l->domain);
-        uint64_t ignored;
+        uint64_t number;
 
         if (view_eq_str(key, "location")) {
                 if (l->domain.cut || !location_is_inside(value))
@@ -240,7 +267,10 @@ static void check_external(struct onnx *o, const struct level *l) {
                         report_put(o->report, RULE_ONNX_HOLDS, l->at, VIEW_NULL,
                                    "A tensor is in another file, \"%s\".", report_quote(value).text);
         } else if (view_eq_str(key, "offset") || view_eq_str(key, "length")) {
-                if (u64_parse(value, INT64_MAX, &ignored) < 0)
+                if (u64_parse(value, INT64_MAX, &number) >= 0) {
+                        if (view_eq_str(key, "length") && o->depth > 0)
+                                set_external(o, number);
+                } else
                         report_put(o->report, RULE_ONNX_EXTERNAL, l->at, VIEW_NULL,
                                    "The %s of a tensor's external data is no plain number: \"%s\".",
                                    report_quote(key).text, report_quote(value).text);
@@ -250,8 +280,44 @@ static void check_external(struct onnx *o, const struct level *l) {
                            report_quote(key).text);
 }
 
+/* Bits of an element by TensorProto.DataType; 0: not of one size, or no such type. */
+static unsigned bits_of(uint8_t type) {
+        static const uint8_t bits[] = {0,  32,  8,  8, 16, 16, 32, 64, 0, 8, 16, 64, 32, 64,
+                                       64, 128, 16, 8, 8,  8,  8,  4,  4, 4, 8,  2,  2};
+
+        return type < sizeof bits ? bits[type] : 0;
+}
+
+/* Whether `n` bytes are what the shape and the type ask for. */
+static bool data_fits(const struct data *d, uint64_t n) {
+        uint64_t bits;
+
+        if (d->overflows || bits_of(d->type) == 0 || u64_mul(d->elements, bits_of(d->type), &bits) < 0)
+                return false;
+        return n == bits / 8 + (bits % 8 != 0);
+}
+
+static void check_data(struct onnx *o, const struct level *l) {
+        const struct data *d = &l->data;
+
+        if (d->has_raw && !data_fits(d, d->raw))
+                report_put(o->report, RULE_ONNX_DATA, l->at, VIEW_NULL,
+                           "A tensor of %llu elements of type %u has %llu bytes of data.",
+                           (unsigned long long)d->elements, d->type, (unsigned long long)d->raw);
+        if (d->has_external && !data_fits(d, d->external))
+                report_put(o->report, RULE_ONNX_DATA, l->at, VIEW_NULL,
+                           "A tensor of %llu elements of type %u takes %llu bytes from another file.",
+                           (unsigned long long)d->elements, d->type, (unsigned long long)d->external);
+        if (d->has_raw && d->is_elsewhere)
+                report_put(o->report, RULE_ONNX_DATA, l->at, VIEW_NULL,
+                           "A tensor has its data here and says that they are in another file.");
+}
+
 static void end_message(struct onnx *o) {
         const struct level *l = level(o);
+
+        if (l->message == TENSOR)
+                check_data(o, l);
 
         if (l->message == NODE || l->message == OPERATORS || l->message == FUNCTION)
                 check_domain(o, l);
@@ -286,13 +352,49 @@ static void begin_message(struct onnx *o, enum message message) {
         level(o)->at = o->field_at;
         level(o)->end = end;
         level(o)->message = (uint8_t)message;
+        level(o)->data.elements = 1;
         end_field(o);
+}
+
+static void take_dimension(struct onnx *o, uint64_t n) {
+        struct data *d = &level(o)->data;
+
+        if (u64_mul(d->elements, n, &d->elements) < 0 || n > INT64_MAX)
+                d->overflows = true;
+}
+
+/* Packed ones come as bytes. */
+static void take_packed(struct onnx *o, uint8_t c) {
+        if (o->dimension_n < 9)
+                o->dimension |= (uint64_t)(c & 0x7f) << 7 * o->dimension_n;
+        if (o->dimension_n++ >= 9)
+                level(o)->data.overflows = true;
+        if (c & 0x80)
+                return;
+        take_dimension(o, o->dimension);
+        o->dimension = o->dimension_n = 0;
+}
+
+/* A number on its own, of a tensor. */
+static void take_fact(struct onnx *o) {
+        struct data *d = &level(o)->data;
+
+        if (o->use == USE_DIMENSIONS)
+                take_dimension(o, o->number);
+        else if (o->use == USE_DTYPE)
+                d->type = (uint8_t)MIN_OF(o->number, (uint64_t)UINT8_MAX);
+        else if (o->use == USE_PLACE)
+                d->is_elsewhere = o->number != 0;
 }
 
 static bool wire_fits(enum use use, unsigned wire) {
         switch (use) {
         case USE_VARINT:
+        case USE_DTYPE:
+        case USE_PLACE:
                 return wire == 0;
+        case USE_DIMENSIONS:
+                return wire == 0 || wire == 2;
         case USE_FIXED_32:
                 return wire == 5;
         case USE_NUMBERS:
@@ -361,6 +463,11 @@ static void take_length(struct onnx *o) {
                 return;
         }
         o->keep = kept_text(o);
+        o->dimension = o->dimension_n = 0;
+        if (o->use == USE_RAW) {
+                level(o)->data.has_raw = true;
+                level(o)->data.raw = o->number;
+        }
         skip(o, o->number);
 }
 
@@ -380,8 +487,10 @@ static void take_varint(struct onnx *o, uint8_t c) {
                 take_tag(o);
         else if (o->phase == PHASE_LENGTH)
                 take_length(o);
-        else
+        else {
+                take_fact(o);
                 end_field(o);
+        }
 }
 
 static void take_bytes(struct onnx *o, struct view v) {
@@ -392,6 +501,8 @@ static void take_bytes(struct onnx *o, struct view v) {
                 o->keep->n = (uint8_t)(o->keep->n + n);
                 o->keep->cut |= n < v.n;
         }
+        for (size_t i = 0; i < v.n && o->use == USE_DIMENSIONS; i++)
+                take_packed(o, (uint8_t)v.p[i]);
         o->at += v.n;
         o->left -= v.n;
         if (o->left == 0)

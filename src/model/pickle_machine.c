@@ -3,7 +3,7 @@
 #include "base/num.h"
 #include "base/text.h"
 #include "model/limits.h"
-#include "model/pickle_values.h"
+#include "model/pickle_arrays.h"
 
 /* How an opcode's argument is laid out (Lib/pickletools.py). */
 enum argument {
@@ -171,7 +171,17 @@ static const uint8_t widths[] = {
         [ARGUMENT_COUNTED_1] = 1, [ARGUMENT_COUNTED_4] = 4, [ARGUMENT_COUNTED_8] = 8, [ARGUMENT_LINES_2] = 0,
 };
 
-enum phase { PHASE_OPCODE, PHASE_NUMBER, PHASE_BYTES, PHASE_LINE };
+enum phase {
+        PHASE_OPCODE,
+        PHASE_NUMBER,
+        PHASE_BYTES,
+        PHASE_LINE,
+        PHASE_PADDING, /* in front of joblib's array: how many bytes of it */
+        PHASE_ARRAY,   /* joblib's array, plain bytes */
+        PHASE_INNER    /* joblib's array, a pickle of its own */
+};
+
+#define LEGACY_PICKLES 5u /* of PyTorch's old form: magic, version, system, objects, storages' names */
 
 /* One line more than a name may be, so that a longer one shows. */
 #define LINE_MAX (4 * PICKLE_TEXT_MAX)
@@ -188,11 +198,15 @@ struct pickle_machine {
         uint32_t pickles;   /* begun */
         uint8_t opcode, phase, number_n, line;
         bool over;      /* nothing further is followed */
+        bool is_inner;  /* an array's own pickle: ends at its STOP */
+        bool is_legacy; /* PyTorch's old form */
         bool stopped;   /* at STOP, and nothing came after it yet */
         bool memo_lost; /* an index was not remembered, so a missing one means nothing */
         bool memo_void; /* any index may have been written: nothing in the memo is known */
         uint16_t text_n[2];
-        uint64_t line_n; /* bytes of the line so far, kept or not */
+        uint64_t line_n;           /* bytes of the line so far, kept or not */
+        struct pickle_array array; /* that joblib announces */
+        struct pickle_machine *inner;
         struct pickle_values values;
         char text[2][LINE_MAX];
 };
@@ -214,6 +228,9 @@ int pickle_machine_new(struct model_report *report, uint64_t base, uint64_t size
 
 struct pickle_machine *pickle_machine_free(struct pickle_machine *m) {
         if (m) {
+                if (m->inner) /* which has no further one */
+                        pickle_values_done(&m->inner->values);
+                free(m->inner);
                 pickle_values_done(&m->values);
                 free(m);
         }
@@ -294,12 +311,45 @@ static bool pop_mark(struct pickle_machine *m, const struct pickle_value **ret, 
         return true;
 }
 
+static int push_number(struct pickle_machine *m, uint64_t n) {
+        return n > PICKLE_NUMBER_MAX ? push_type(m, PICKLE_PLAIN)
+                                     : push(m, pickle_number_make(PICKLE_INT, n));
+}
+
+#define SHAPE_RANK_MAX 32u /* of NumPy before version 2; more is no shape */
+
+/* A tuple of numbers: their product, as an array's shape needs it. */
+static bool make_shape(const struct pickle_value *items, uint32_t n, struct pickle_value *ret) {
+        uint64_t product = 1;
+
+        if (n == 0 || n > SHAPE_RANK_MAX)
+                return false;
+        for (uint32_t i = 0; i < n; i++)
+                if (items[i].type != PICKLE_INT || u64_mul(product, pickle_number(items[i]), &product) < 0)
+                        return false;
+        if (product > PICKLE_NUMBER_MAX)
+                return false;
+        *ret = pickle_number_make(PICKLE_SHAPE, product);
+        ret->count = (uint8_t)MIN_OF(n, 4u);
+        return true;
+}
+
+static bool is_tuple(struct pickle_value v) {
+        return v.type == PICKLE_TUPLE || v.type == PICKLE_SHAPE;
+}
+
 static struct pickle_value make_tuple(const struct pickle_value *items, uint32_t n) {
         struct pickle_value v = {.type = PICKLE_TUPLE, .count = (uint8_t)MIN_OF(n, 4u)};
 
+        if (make_shape(items, n, &v))
+                return v;
         if (n > 0 && items[n - 1].type == PICKLE_TEXT) {
                 v.n = items[n - 1].n;
                 v.ref = items[n - 1].ref;
+        } else if (n > 0 && items[0].type == PICKLE_TEXT) {
+                v.n = items[0].n;
+                v.ref = items[0].ref;
+                v.count |= PICKLE_FIRST;
         } else
                 v.ref = PICKLE_REF_NONE;
         return v;
@@ -346,12 +396,14 @@ static const char *type_words(enum pickle_type type) {
         static const char *const words[] = {
                 [PICKLE_UNKNOWN] = "a value that is not known before loading",
                 [PICKLE_PLAIN] = "a number or None",
+                [PICKLE_INT] = "a number or None",
                 [PICKLE_BYTES] = "bytes",
                 [PICKLE_TEXT] = "a text",
                 [PICKLE_LONG_TEXT] = "a text too long for a name",
                 [PICKLE_LOST_TEXT] = "one text too many to be followed",
                 [PICKLE_LIST] = "a collection",
                 [PICKLE_TUPLE] = "a tuple",
+                [PICKLE_SHAPE] = "a tuple",
                 [PICKLE_GLOBAL] = "an imported object",
                 [PICKLE_RESULT] = "the result of a call",
                 [PICKLE_PERSISTENT] = "an object of the loading program",
@@ -444,6 +496,37 @@ static void note_call(struct pickle_machine *m, struct pickle_global *g) {
                 g->calls++;
 }
 
+/* The second of two arguments is the text latin1. */
+static bool is_latin1(struct pickle_machine *m, struct pickle_value arguments) {
+        return arguments.type == PICKLE_TUPLE && arguments.count == 2 && arguments.ref != PICKLE_REF_NONE &&
+               view_eq_str(pickle_text(&m->values, arguments), "latin1");
+}
+
+/* Calls of harmless names in other ways than tensors need. */
+static void check_use(struct pickle_machine *m, const struct pickle_global *g,
+                      const struct pickle_value *arguments) {
+        if (!arguments || !is_tuple(*arguments))
+                put(m, RULE_PICKLE_CALL, "%s calls \"%s\" in a way that tensors never need.",
+                    opcode_name(m->opcode), global_quote(g).text);
+        else if (g->role == PICKLE_ROLE_CODEC && !is_latin1(m, *arguments))
+                put(m, RULE_PICKLE_CALL, "%s calls \"%s\" with another codec than latin1.",
+                    opcode_name(m->opcode), global_quote(g).text);
+}
+
+/* What is known about the result of a call besides its name. */
+static struct pickle_value result_of(struct pickle_machine *m, uint32_t ref,
+                                     const struct pickle_value *arguments) {
+        struct pickle_value v = {.type = PICKLE_RESULT, .ref = ref};
+        enum pickle_role role = m->values.globals[ref].role;
+
+        if (role == PICKLE_ROLE_WRAPPER)
+                m->array = (struct pickle_array){0};
+        if (role == PICKLE_ROLE_DTYPE && arguments && arguments->type == PICKLE_TUPLE &&
+            arguments->ref != PICKLE_REF_NONE && (arguments->count & PICKLE_FIRST || arguments->count == 1))
+                v.n = pickle_element_size(pickle_text(&m->values, *arguments));
+        return v;
+}
+
 /* `callee` is called with `arguments` (NULL: by an opcode that harmless pickles don't use). */
 static int do_call(struct pickle_machine *m, struct pickle_value callee,
                    const struct pickle_value *arguments) {
@@ -459,19 +542,9 @@ static int do_call(struct pickle_machine *m, struct pickle_value callee,
                 return push(m, (struct pickle_value){.type = PICKLE_RESULT, .ref = PICKLE_REF_NONE});
         }
         note_call(m, g);
-        if (g->verdict == PICKLE_NAME_HARMLESS) {
-                bool codec = pickle_name_is_codec(view_make(g->text, g->module_n),
-                                                  view_make(g->text + g->module_n, g->name_n));
-
-                if (!arguments || arguments->type != PICKLE_TUPLE)
-                        put(m, RULE_PICKLE_CALL, "%s calls \"%s\" in a way that tensors never need.", by,
-                            global_quote(g).text);
-                else if (codec && (arguments->count != 2 || arguments->ref == PICKLE_REF_NONE ||
-                                   !view_eq_str(pickle_text(&m->values, *arguments), "latin1")))
-                        put(m, RULE_PICKLE_CALL, "%s calls \"%s\" with another codec than latin1.", by,
-                            global_quote(g).text);
-        }
-        return push(m, (struct pickle_value){.type = PICKLE_RESULT, .ref = callee.ref});
+        if (g->verdict == PICKLE_NAME_HARMLESS)
+                check_use(m, g, arguments);
+        return push(m, result_of(m, callee.ref, arguments));
 }
 
 /* REDUCE and NEWOBJ: callable, arguments. */
@@ -539,6 +612,27 @@ static int do_extension(struct pickle_machine *m) {
         return push(m, (struct pickle_value){.type = PICKLE_GLOBAL, .ref = ref});
 }
 
+/* joblib's array stands behind the opcode that completes its wrapper. */
+static int begin_array(struct pickle_machine *m) {
+        int r = pickle_array_size(&m->array, &m->left);
+
+        if (r == -EISDIR && !m->is_inner) {
+                r = pickle_machine_new(m->report, m->base + m->at, PICKLE_SIZE_UNKNOWN, &m->inner);
+                if (r < 0)
+                        return r;
+                m->inner->is_inner = true;
+                m->phase = PHASE_INNER;
+        } else if (r < 0)
+                give_up(m, "An array of unknown length");
+        else if (m->size != PICKLE_SIZE_UNKNOWN && m->left > m->size - m->at)
+                give_up(m, "An array that reaches over the end of the file");
+        else if (m->array.is_padded)
+                m->phase = PHASE_PADDING;
+        else if (m->left > 0)
+                m->phase = PHASE_ARRAY;
+        return 0;
+}
+
 /* Sets the state of an object: calls its __setstate__, or writes its attributes. */
 static int do_build(struct pickle_machine *m) {
         struct pickle_global *g;
@@ -548,7 +642,7 @@ static int do_build(struct pickle_machine *m) {
         m->values.stack_n--;
         g = global_of(m, *top(m));
         if (top(m)->type == PICKLE_RESULT && g && g->verdict == PICKLE_NAME_HARMLESS)
-                return 0;
+                return g->role == PICKLE_ROLE_WRAPPER ? begin_array(m) : 0;
         if (top(m)->type == PICKLE_GLOBAL) {
                 note_call(m, g);
                 put(m, RULE_PICKLE_CALL,
@@ -580,19 +674,29 @@ static void check_filled(struct pickle_machine *m) {
                     type_words((enum pickle_type)top(m)->type));
 }
 
+/* Pairs for a dictionary, which may be the state of joblib's wrapper. */
+static void take_pairs(struct pickle_machine *m, const struct pickle_value *items, uint32_t n) {
+        if (m->values.has_wrapper && top(m)->type == PICKLE_LIST)
+                for (uint32_t i = 0; i + 1 < n; i += 2)
+                        pickle_array_take(&m->array, &m->values, items[i], items[i + 1]);
+}
+
 static void do_fill(struct pickle_machine *m, uint32_t items) {
         if (!has(m, items + 1))
                 return;
         m->values.stack_n -= items;
         check_filled(m);
+        take_pairs(m, m->values.stack + m->values.stack_n, items);
 }
 
 static void do_fill_mark(struct pickle_machine *m) {
         const struct pickle_value *items;
         uint32_t n;
 
-        if (pop_mark(m, &items, &n) && has(m, 1))
+        if (pop_mark(m, &items, &n) && has(m, 1)) {
                 check_filled(m);
+                take_pairs(m, items, n);
+        }
 }
 
 static void do_pop(struct pickle_machine *m) {
@@ -766,6 +870,30 @@ static int do_text_line(struct pickle_machine *m, bool quoted) {
         return push_text(m, view_make(text, n), n);
 }
 
+/* "12" or "12L"; "00" and "01" are False and True, and for an index as good. */
+static int do_number_line(struct pickle_machine *m) {
+        struct view line = view_make(m->text[0], m->text_n[0]);
+        uint64_t n;
+
+        if (m->opcode == LONG && view_ends(line, VIEW("L")))
+                line.n--;
+        return u64_parse(line, PICKLE_NUMBER_MAX, &n) < 0 ? push_type(m, PICKLE_PLAIN) : push_number(m, n);
+}
+
+/* Two's complement, little-endian. The number that torch.save wrote in front of everything says which form follows. */
+static int do_long(struct pickle_machine *m, struct view bytes) {
+        static const char magic[] = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+        char wide[8] = {0};
+
+        if (m->op_at == 2 && m->pickles == 1 && view_eq(bytes, view_make(magic, sizeof magic - 1)))
+                m->is_legacy = true;
+        if (m->number > 6 || (bytes.n > 0 && bytes.p[bytes.n - 1] & 0x80))
+                return push_type(m, PICKLE_PLAIN);
+        if (bytes.n > 0)
+                memcpy(wide, bytes.p, bytes.n);
+        return push_number(m, load_le64(wide));
+}
+
 static void do_frame(struct pickle_machine *m) {
         if (m->frame_end > m->op_at)
                 put(m, RULE_PICKLE_BROKEN, "A FRAME begins inside another one, which Python never writes.");
@@ -810,18 +938,22 @@ static int execute(struct pickle_machine *m, uint8_t opcode, struct view text) {
         case DUP:
                 return has(m, 1) ? push(m, *top(m)) : 0;
         case FLOAT:
-        case INT:
-        case LONG:
         case NONE:
-        case BININT:
-        case BININT1:
-        case BININT2:
         case BINFLOAT:
         case NEWTRUE:
         case NEWFALSE:
-        case LONG1:
         case LONG4:
                 return push_type(m, PICKLE_PLAIN);
+        case BININT1:
+        case BININT2:
+                return push_number(m, m->number);
+        case BININT:
+                return m->number > INT32_MAX ? push_type(m, PICKLE_PLAIN) : push_number(m, m->number);
+        case INT:
+        case LONG:
+                return do_number_line(m);
+        case LONG1:
+                return do_long(m, text);
         case BINPERSID:
                 if (!has(m, 1))
                         return 0;
@@ -925,7 +1057,13 @@ static void restart(struct pickle_machine *m) {
         m->op_at = m->at;
         m->stopped = m->memo_lost = m->memo_void = false;
         m->frame_end = 0;
-        if (m->pickles == 1)
+        if (m->is_legacy && m->pickles == LEGACY_PICKLES) {
+                m->over = true;
+                put(m, RULE_PICKLE_STORAGES,
+                    "The five pickles of PyTorch's old form end here; raw numbers of tensors follow.");
+                return;
+        }
+        if (m->pickles == 1 && !m->is_legacy)
                 put(m, RULE_PICKLE_AFTER_STOP, "The pickle ends here, but the file goes on.");
         pickle_values_restart(&m->values);
         if (++m->pickles > PICKLE_COUNT_MAX)
@@ -1070,6 +1208,37 @@ static int take_line(struct pickle_machine *m, struct view v, size_t *ret_n) {
         return complete(m, VIEW_NULL);
 }
 
+static void take_padding(struct pickle_machine *m, uint8_t n) {
+        m->at++;
+        m->left += n; /* of 2^64 at most a file's size is left, see begin_array */
+        m->phase = m->left > 0 ? PHASE_ARRAY : PHASE_OPCODE;
+}
+
+static void take_array(struct pickle_machine *m, struct view v, size_t *ret_n) {
+        *ret_n = (size_t)MIN_OF(m->left, (uint64_t)v.n);
+        m->at += *ret_n;
+        m->left -= *ret_n;
+        if (m->left == 0)
+                m->phase = PHASE_OPCODE;
+}
+
+static int feed_until_stop(struct pickle_machine *m, struct view *bytes);
+
+static int take_inner(struct pickle_machine *m, struct view v, size_t *ret_n) {
+        struct view rest = v;
+        int r = feed_until_stop(m->inner, &rest);
+
+        *ret_n = m->inner->over ? v.n : v.n - rest.n;
+        m->at += *ret_n;
+        if (r < 0 || (!m->inner->over && !m->inner->stopped))
+                return r;
+        m->over = m->inner->over; /* without its end there is no telling where this one goes on */
+        pickle_machine_finish(m->inner);
+        m->inner = pickle_machine_free(m->inner);
+        m->phase = PHASE_OPCODE;
+        return 0;
+}
+
 static int take_part(struct pickle_machine *m, struct view v, size_t *ret_n) {
         *ret_n = 1;
         switch ((enum phase)m->phase) {
@@ -1079,27 +1248,44 @@ static int take_part(struct pickle_machine *m, struct view v, size_t *ret_n) {
                 return take_bytes(m, v, ret_n);
         case PHASE_LINE:
                 return take_line(m, v, ret_n);
+        case PHASE_PADDING:
+                take_padding(m, (uint8_t)v.p[0]);
+                return 0;
+        case PHASE_ARRAY:
+                take_array(m, v, ret_n);
+                return 0;
+        case PHASE_INNER:
+                return take_inner(m, v, ret_n);
         default:
                 return begin_opcode(m, (uint8_t)v.p[0]);
         }
 }
 
-int pickle_machine_feed(struct pickle_machine *m, struct view bytes) {
+/* Takes from `bytes` what it needs; an array's own pickle leaves what stands behind its STOP. */
+static int feed_until_stop(struct pickle_machine *m, struct view *bytes) {
         int r = 0;
 
-        while (bytes.n > 0 && !m->over && r >= 0) {
+        while (bytes->n > 0 && !m->over && r >= 0) {
                 size_t n = 0;
 
+                if (m->stopped && m->is_inner)
+                        break;
                 if (m->stopped)
                         restart(m);
+                if (m->over)
+                        break;
                 if (m->phase == PHASE_OPCODE)
-                        n = take_whole(m, bytes, &r);
+                        n = take_whole(m, *bytes, &r);
                 if (n == 0)
-                        r = take_part(m, bytes, &n);
-                bytes.p += n;
-                bytes.n -= n;
+                        r = take_part(m, *bytes, &n);
+                bytes->p += n;
+                bytes->n -= n;
         }
         return r;
+}
+
+int pickle_machine_feed(struct pickle_machine *m, struct view bytes) {
+        return feed_until_stop(m, &bytes);
 }
 
 /* "Imports "os.system" (GLOBAL) and calls it (REDUCE at 17): it runs programs." */
@@ -1154,6 +1340,8 @@ static void put_harmless(struct pickle_machine *m) {
 }
 
 void pickle_machine_finish(struct pickle_machine *m) {
+        if (m->inner)
+                pickle_machine_finish(m->inner);
         if (!m->over && !m->stopped) {
                 if (m->phase == PHASE_OPCODE)
                         m->op_at = m->at;

@@ -30,6 +30,7 @@ static const struct known harmless[] = {
         {"numpy.core.multiarray", "_reconstruct", ""},
         {"numpy._core.multiarray", "_reconstruct", ""},
         {"_codecs", "encode", ""},
+        {"joblib.numpy_pickle", "NumpyArrayWrapper", ""}, /* the array behind it is followed, too */
 };
 
 #define SHELL   "runs programs on the computer"
@@ -222,8 +223,4 @@ enum pickle_verdict pickle_name_judge(struct view module, struct view name, cons
         if (why)
                 *ret_why = why;
         return why ? PICKLE_NAME_DANGEROUS : PICKLE_NAME_UNLISTED;
-}
-
-bool pickle_name_is_codec(struct view module, struct view name) {
-        return view_eq_str(module, "_codecs") && view_eq_str(name, "encode");
 }

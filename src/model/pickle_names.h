@@ -13,5 +13,3 @@ enum pickle_verdict {
 
 /* `ret_why`: what it does, to follow "it " in a sentence; static. */
 enum pickle_verdict pickle_name_judge(struct view module, struct view name, const char **ret_why);
-/* Whether the name reads its second argument as the name of a codec, which has to be latin1. */
-bool pickle_name_is_codec(struct view module, struct view name);

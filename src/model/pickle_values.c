@@ -105,6 +105,16 @@ static bool is_same(const struct pickle_global *g, struct view module, struct vi
                view_eq(view_make(g->text + g->module_n, g->name_n), name);
 }
 
+static enum pickle_role role_of(struct view module, struct view name) {
+        if (view_eq_str(module, "_codecs") && view_eq_str(name, "encode"))
+                return PICKLE_ROLE_CODEC;
+        if (view_eq_str(module, "numpy") && view_eq_str(name, "dtype"))
+                return PICKLE_ROLE_DTYPE;
+        if (view_eq_str(module, "joblib.numpy_pickle") && view_eq_str(name, "NumpyArrayWrapper"))
+                return PICKLE_ROLE_WRAPPER;
+        return PICKLE_ROLE_NONE;
+}
+
 static int add_global(struct pickle_values *v, struct view module, struct view name) {
         struct pickle_global *g;
 
@@ -124,6 +134,8 @@ static int add_global(struct pickle_values *v, struct view module, struct view n
         if (name.n > 0)
                 memcpy(g->text + module.n, name.p, name.n);
         g->verdict = pickle_name_judge(module, name, &g->why);
+        g->role = role_of(module, name);
+        v->has_wrapper |= g->role == PICKLE_ROLE_WRAPPER;
         return 0;
 }
 

@@ -8,18 +8,23 @@
 #include "model/pickle_names.h"
 
 enum pickle_type {
-        PICKLE_UNKNOWN,    /* anything: said where it arose */
-        PICKLE_PLAIN,      /* None, a truth value or a number */
-        PICKLE_BYTES,      /* bytes, never a name */
-        PICKLE_TEXT,       /* `ref`, `n`: its bytes */
-        PICKLE_LONG_TEXT,  /* a text of more than PICKLE_TEXT_MAX bytes */
-        PICKLE_LOST_TEXT,  /* a text that no longer fitted */
-        PICKLE_LIST,       /* list, dictionary or set */
-        PICKLE_TUPLE,      /* `count` elements; `ref`, `n`: the last one when it is a text */
-        PICKLE_GLOBAL,     /* `ref`: an imported name */
-        PICKLE_RESULT,     /* of calling `ref` */
+        PICKLE_UNKNOWN,   /* anything: said where it arose */
+        PICKLE_PLAIN,     /* None, a truth value or a number */
+        PICKLE_INT,       /* pickle_number: a whole number that is not negative */
+        PICKLE_BYTES,     /* bytes, never a name */
+        PICKLE_TEXT,      /* `ref`, `n`: its bytes */
+        PICKLE_LONG_TEXT, /* a text of more than PICKLE_TEXT_MAX bytes */
+        PICKLE_LOST_TEXT, /* a text that no longer fitted */
+        PICKLE_LIST,      /* list, dictionary or set */
+        PICKLE_TUPLE, /* `count` elements; `ref`, `n`: the last one when it is a text, or the first (PICKLE_FIRST) */
+        PICKLE_SHAPE,  /* a tuple of such numbers; pickle_number: their product */
+        PICKLE_GLOBAL, /* `ref`: an imported name */
+        PICKLE_RESULT, /* of calling `ref`; `n`: of numpy.dtype, the size of an element (pickle_arrays.h) */
         PICKLE_PERSISTENT, /* handed over by the loading program */
 };
+
+#define PICKLE_FIRST      0x80u              /* in `count`: the text is the first element's */
+#define PICKLE_NUMBER_MAX (UINT64_MAX >> 16) /* larger ones are PICKLE_PLAIN */
 
 struct pickle_value {
         uint8_t type;
@@ -30,8 +35,20 @@ struct pickle_value {
 
 #define PICKLE_REF_NONE UINT32_MAX /* the result of calling something that has no name */
 
+static inline uint64_t pickle_number(struct pickle_value v) {
+        return (uint64_t)v.n << 32 | v.ref;
+}
+static inline struct pickle_value pickle_number_make(enum pickle_type type, uint64_t number) {
+        return (struct pickle_value){
+                .type = (uint8_t)type, .n = (uint16_t)(number >> 32), .ref = (uint32_t)number};
+}
+
+/* Names whose calls are looked at more closely. */
+enum pickle_role { PICKLE_ROLE_NONE, PICKLE_ROLE_CODEC, PICKLE_ROLE_DTYPE, PICKLE_ROLE_WRAPPER };
+
 struct pickle_global {
         enum pickle_verdict verdict;
+        enum pickle_role role;
         const char *why;
         uint64_t at;        /* first import */
         uint64_t called_at; /* first call */
@@ -58,6 +75,7 @@ struct pickle_values {
         uint32_t memo_room, memo_n; /* memo_n: entries in use, as Python's len(memo) */
         uint32_t generation;        /* of the memo: one a pickle */
         uint32_t globals_n, globals_room;
+        bool has_wrapper; /* joblib's wrapper of arrays was imported */
 };
 
 void pickle_values_init(struct pickle_values *v);

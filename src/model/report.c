@@ -39,18 +39,34 @@ struct quote report_quote(struct view v) {
         return q;
 }
 
+/* Says where inside an archive it is; bytes of the message. */
+static size_t put_place(const struct model_report *r, struct finding *f) {
+        uint64_t at = f->at;
+        int n;
+
+        if (!r->inside[0])
+                return 0;
+        f->at = REPORT_WHOLE;
+        n = at == REPORT_WHOLE ? snprintf(f->message, sizeof f->message, "In \"%s\": ", r->inside)
+                               : snprintf(f->message, sizeof f->message, "In \"%s\" at %llu: ", r->inside,
+                                          (unsigned long long)at);
+        return (size_t)n;
+}
+
 static SAI_PRINTF(6, 0) void put(struct model_report *r, enum model_rule rule, enum finding_severity severity,
                                  uint64_t at, struct view tensor, const char *format, va_list ap) {
         const struct model_rule_text *t = model_rule_get(rule);
         struct finding f = {.stage = t->stage, .severity = severity, .at = at, .member = r->member};
+        size_t said;
         int n;
 
         if (r->counts[rule]++ >= FINDINGS_PER_RULE_MAX && severity <= t->severity)
                 return;
         (void)snprintf(f.rule, sizeof f.rule, "%s", t->id);
         report_escape(f.tensor, sizeof f.tensor, tensor);
-        n = vsnprintf(f.message, sizeof f.message, format, ap);
-        if (n >= (int)sizeof f.message)
+        said = put_place(r, &f);
+        n = vsnprintf(f.message + said, sizeof f.message - said, format, ap);
+        if (n >= (int)(sizeof f.message - said))
                 f.message[cut_at(f.message, sizeof f.message - 1)] = '\0';
         r->sink->put(r->sink->userdata, &f);
 }

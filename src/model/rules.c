@@ -281,6 +281,10 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                                         "loading program has to hand them over, and decides what they are.",
                                         OTHER_FORMAT),
 
+        [RULE_PICKLE_STORAGES] = MENTION(
+                "PICKLE-010", 2, "a PyTorch checkpoint in its old form",
+                "Several pickles stand in a row, and the numbers of the tensors behind them.", OTHER_FORMAT),
+
         [RULE_ZIP_AGREE] = REFUSE(
                 "ZIP-001", 2, "the archive's two tables disagree",
                 "An archive describes each member twice: in front of it and in the directory at the "
@@ -340,6 +344,12 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                 "Its parts and the files that it refers to, for whoever wants to know what was "
                 "refused.",
                 OTHER_FORMAT),
+
+        [RULE_ONNX_DATA] = REFUSE("ONNX-005", 2, "a tensor's data does not fit its shape",
+                                  "The shape and the type of a tensor say how many bytes it has. Other bytes "
+                                  "are read beyond their "
+                                  "end, or hide something.",
+                                  DONT_USE),
 
         [RULE_KERAS_CODE] = REFUSE(
                 "KERAS-001", 2, "a layer that is Python code",
@@ -470,6 +480,70 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                 "The folder is held against its own list of components. What pictures the model "
                 "makes is not tested.",
                 "Nothing needs to be done."),
+        [RULE_KERAS_OUTSIDE] = REFUSE("KERAS-002", 2, "a class or function from outside of Keras",
+                                      "The description names Python code by module and name, and loading the "
+                                      "model calls it, whatever "
+                                      "it is.",
+                                      DONT_USE),
+
+        [RULE_TF_OPERATOR] = REFUSE("TF-001", 2, "an operator that reaches beyond numbers",
+                                    "TensorFlow models are programs. This operator reads or writes files, or "
+                                    "runs other code, when "
+                                    "the model is used.",
+                                    DONT_USE),
+        [RULE_TF_STRUCTURE] = REFUSE("TF-002", 2, "the TensorFlow message can't be read",
+                                     "It is damaged or cut off, so that its operators are not all known.",
+                                     GET_AGAIN),
+        [RULE_TF_HOLDS] = MENTION("TF-003", 2, "what the TensorFlow model holds",
+                                  "Its parts, for whoever wants to know what was refused.", OTHER_FORMAT),
+
+        [RULE_TFLITE_CUSTOM] = REFUSE("TFLITE-001", 2, "an operator from outside of TensorFlow Lite",
+                                      "Such an operator is machine code that the model's publisher supplies.",
+                                      OTHER_FORMAT),
+        [RULE_TFLITE_STRUCTURE] = REFUSE("TFLITE-002", 2, "the TensorFlow Lite model can't be read",
+                                         "Its parts point to places outside of the file.", GET_AGAIN),
+        [RULE_TFLITE_LIMIT] = MENTION(
+                "TFLITE-003", 2, "the TensorFlow Lite model is too large to look through",
+                "Its custom operators are not named. It is refused as every such model.", OTHER_FORMAT),
+
+        [RULE_TORCH_CODE] = REFUSE(
+                "TORCH-001", 2, "a model that is program code",
+                "TorchScript models carry their program along; it runs when they are used.", OTHER_FORMAT),
+        [RULE_TORCH_CALL] = REFUSE(
+                "TORCH-002", 2, "program code that reaches beyond numbers",
+                "The code of the model reads or writes files, or calls machine code that is not PyTorch's.",
+                DONT_USE),
+
+        [RULE_PROGRAM_HOLDS] = MENTION(
+                "PROGRAM-001", 2, "a model inside of a program",
+                "Programs such as llamafiles carry a model along. The model alone, as a "
+                "GGUF file, needs no trust in the program.",
+                OTHER_FORMAT),
+
+        [RULE_ARCHIVE_PROGRAM] = REFUSE("ARCHIVE-001", 2, "a program inside the archive",
+                                        "Whoever unpacks the archive has a program on the computer that was "
+                                        "called a model.",
+                                        DONT_USE),
+        [RULE_ARCHIVE_NAME] = REFUSE("ARCHIVE-002", 2, "a member that leads out of the archive",
+                                     "Absolute names, '..', control characters, links and devices can write "
+                                     "or read elsewhere on the "
+                                     "computer when the archive is unpacked.",
+                                     DONT_USE),
+        [RULE_ARCHIVE_BROKEN] = REFUSE(
+                "ARCHIVE-003", 2, "the archive can't be read to its end",
+                "It is damaged, cut off, or made in a way that programs read differently.", GET_AGAIN),
+        [RULE_ARCHIVE_LIMIT] = REFUSE("ARCHIVE-004", 2,
+                                      "the archive is too large, too deep or packed too tightly",
+                                      "Archives in archives, and few bytes that become very many, are made "
+                                      "to exhaust whoever looks "
+                                      "into them. What lies beyond the limits was not looked at.",
+                                      DONT_USE),
+        [RULE_ARCHIVE_CLOSED] = REFUSE("ARCHIVE-005", 2, "a member that can't be looked into",
+                                       "It is encrypted or packed in a way that is not supported.",
+                                       OTHER_FORMAT),
+        [RULE_ARCHIVE_HOLDS] = MENTION(
+                "ARCHIVE-006", 2, "what the archive holds",
+                "The members by their kinds, for whoever wants to know what was refused.", OTHER_FORMAT),
 };
 
 const struct model_rule_text *model_rule_get(enum model_rule rule) {

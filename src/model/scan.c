@@ -2,17 +2,13 @@
 
 #include "base/buf.h"
 #include "model/gguf.h"
-#include "model/keras.h"
 #include "model/kind.h"
 #include "model/limits.h"
-#include "model/npy.h"
-#include "model/onnx.h"
-#include "model/pickle_machine.h"
+#include "model/refused.h"
 #include "model/safetensors.h"
 #include "model/set_reader.h"
 #include "model/template.h"
 #include "model/tensor_scan.h"
-#include "model/zip_walk.h"
 
 #define NAME_MAX_BYTES 4096u
 
@@ -27,11 +23,8 @@ struct model_scan {
         struct buf name;
         struct gguf *gguf; /* one of these at most */
         struct safetensors *safetensors;
-        struct pickle_machine *pickle;
-        struct zip_walk *zip;
-        struct npy *npy;
-        struct onnx *onnx;
-        struct keras keras;
+        struct refused *refused;
+        const struct model_unpacker *unpacker;
         struct set_reader *reader; /* of a folder's member, for what holds no weights */
         bool reader_reads;
         bool decided;
@@ -76,10 +69,7 @@ struct model_scan *model_scan_free(struct model_scan *m) {
         if (m) {
                 gguf_free(m->gguf);
                 safetensors_free(m->safetensors);
-                pickle_machine_free(m->pickle);
-                zip_walk_free(m->zip);
-                npy_free(m->npy);
-                onnx_free(m->onnx);
+                refused_free(m->refused);
                 set_reader_free(m->reader);
                 buf_done(&m->name);
                 free(m);
@@ -109,24 +99,15 @@ static bool name_is_part(struct view name) {
         return memcmp(p + 10, "00001", 5) != 0;
 }
 
-/* Formats that are refused whatever is in them, but that are read to say what that is. */
-static int start_refused(struct model_scan *m) {
-        switch (m->summary.kind) {
-        case MODEL_KIND_PICKLE:
-                return pickle_machine_new(&m->report, 0, m->size, &m->pickle);
-        case MODEL_KIND_ZIP:
-        case MODEL_KIND_PYTORCH_ZIP:
-                return zip_walk_new(&m->report, m->size, &m->zip);
-        case MODEL_KIND_NUMPY:
-                return npy_new(&m->report, 0, m->size, &m->npy);
-        case MODEL_KIND_ONNX:
-                return onnx_new(&m->report, m->size, &m->onnx);
-        case MODEL_KIND_HDF5:
-                keras_init(&m->keras, &m->report, 0);
-                return 0;
-        default:
-                return 0;
-        }
+void model_scan_set_unpacker(struct model_scan *m, const struct model_unpacker *u) {
+        m->unpacker = u;
+}
+
+static int start_refused(struct model_scan *m, struct view head) {
+        const struct refused_context c = {.report = &m->report, .unpacker = m->unpacker};
+
+        model_kind_refuse(&m->report, m->summary.kind, head);
+        return refused_new(&c, m->summary.kind, m->size, &m->refused);
 }
 
 static int start_reader(struct model_scan *m, struct view head) {
@@ -140,8 +121,7 @@ static int start_reader(struct model_scan *m, struct view head) {
         case MODEL_KIND_SAFETENSORS:
                 return safetensors_new(m->size, &m->report, &m->summary, &m->safetensors);
         default:
-                model_kind_refuse(&m->report, m->summary.kind, head);
-                return start_refused(m);
+                return start_refused(m, head);
         }
 }
 
@@ -152,17 +132,7 @@ static int feed_reader(struct model_scan *m, struct view bytes) {
                 return gguf_feed(m->gguf, bytes);
         if (m->safetensors)
                 return safetensors_feed(m->safetensors, bytes);
-        if (m->pickle)
-                return pickle_machine_feed(m->pickle, bytes);
-        if (m->zip)
-                return zip_walk_feed(m->zip, bytes);
-        if (m->npy)
-                return npy_feed(m->npy, bytes);
-        if (m->onnx)
-                onnx_feed(m->onnx, bytes);
-        if (m->summary.kind == MODEL_KIND_HDF5)
-                keras_feed(&m->keras, bytes);
-        return 0;
+        return m->refused ? refused_feed(m->refused, bytes) : 0;
 }
 
 /* The first bytes are all there: decides what the file is and hands them to its reader. */
@@ -247,14 +217,10 @@ int model_scan_finish(struct model_scan *m, struct model_summary *ret) {
                 gguf_finish(m->gguf);
         if (m->safetensors)
                 safetensors_finish(m->safetensors);
-        if (m->pickle)
-                pickle_machine_finish(m->pickle);
-        if (m->zip)
-                zip_walk_finish(m->zip);
-        if (m->npy)
-                npy_finish(m->npy);
-        if (m->onnx)
-                onnx_finish(m->onnx);
+        if (m->refused)
+                r = refused_finish(m->refused);
+        if (r < 0)
+                return r;
         if (m->summary.kind == MODEL_KIND_GGUF || m->summary.kind == MODEL_KIND_SAFETENSORS ||
             m->reader_reads)
                 model_kind_check_tail(&m->report, (struct view){m->tail, m->tail_n}, m->size);

@@ -42,6 +42,14 @@ enum model_kind {
         MODEL_KIND_SAFETENSORS_SET, /* in the layout of Hugging Face */
         MODEL_KIND_DIFFUSION,       /* in the layout of diffusers */
         MODEL_KIND_FOLDER,          /* none of these: refused */
+        MODEL_KIND_LZ4,
+        MODEL_KIND_LZMA,
+        MODEL_KIND_ZLIB,
+        MODEL_KIND_SAVED_MODEL,
+        MODEL_KIND_GRAPH_DEF,
+        MODEL_KIND_KERAS_ZIP,
+        MODEL_KIND_PYTORCH_LEGACY,
+        MODEL_KIND_LLAMAFILE,
         MODEL_KIND_MAX
 };
 const char *model_kind_name(enum model_kind k);  /* "gguf", "pickle", … stable, for machines */
@@ -90,6 +98,9 @@ SAI_NODISCARD int model_scan_new(uint64_t size, struct view name, const struct f
 /* Before the first byte: where the record of each tensor goes, and the limits of policy for weights (both copied). */
 void model_scan_set_tensor_sink(struct model_scan *m, const struct tensor_sink *sink);
 void model_scan_set_weights_limits(struct model_scan *m, const struct weights_limits *limits);
+/* What looks into archives (model/unpack.h); without it they are named only. Before the first byte; stays the caller's. */
+struct model_unpacker;
+void model_scan_set_unpacker(struct model_scan *m, const struct model_unpacker *u);
 /* Next bytes, in order, any sizes. 0, or -ENOMEM / -EFBIG (more bytes than `size`). A refused format is no error here:
  * it is a finding, and the remaining bytes are still looked at. */
 SAI_NODISCARD int model_scan_feed(struct model_scan *m, struct view bytes);

@@ -8,6 +8,7 @@
 #include "model/limits.h"
 #include "model/npy.h"
 #include "model/pickle_machine.h"
+#include "model/torchscript.h"
 
 /* Signatures and the fixed bytes behind them (APPNOTE 6.3.10, section 4.3). */
 enum record { RECORD_LOCAL, RECORD_CENTRAL, RECORD_END, RECORD_END_64, RECORD_LOCATOR_64, RECORD_MAX };
@@ -30,6 +31,7 @@ enum phase {
         PHASE_DATA,       /* of a known length */
         PHASE_SEARCH,     /* up to a descriptor that fits */
         PHASE_DESCRIPTOR, /* behind data of a known length */
+        PHASE_ENDED,      /* behind the end record */
         PHASE_OVER
 };
 
@@ -63,19 +65,18 @@ struct zip_walk {
         enum record record;
         size_t head_n, held_n, variable_want;
         uint32_t n, room, listed, pickles, arrays, scripts;
-        bool in_directory, has_end_64, has_locator, ended, wide;
+        bool in_directory, has_end_64, has_locator, ended, wide, unpacked;
         struct member *members;
         struct hash_set *names;
         struct buf texts, variable;
         struct pickle_machine *pickle; /* of the member that is read */
         struct npy *npy;
-        struct keras keras;
-        bool described; /* the member that is read is a model's description */
+        struct keras *keras;
         char head[64];
         char held[DESCRIPTOR_64]; /* bytes that may be a descriptor */
 };
 
-int zip_walk_new(struct model_report *report, uint64_t size, struct zip_walk **ret) {
+int zip_walk_new(struct model_report *report, uint64_t size, bool unpacked, struct zip_walk **ret) {
         struct zip_walk *z = calloc(1, sizeof *z);
         int r;
 
@@ -83,6 +84,7 @@ int zip_walk_new(struct model_report *report, uint64_t size, struct zip_walk **r
                 return -ENOMEM;
         z->report = report;
         z->size = size;
+        z->unpacked = unpacked;
         z->texts = BUF_INIT(ZIP_NAMES_MAX);
         z->variable = BUF_INIT(ZIP_VARIABLE_MAX);
         r = hash_set_new(ZIP_MEMBERS_MAX, &z->names);
@@ -98,6 +100,7 @@ struct zip_walk *zip_walk_free(struct zip_walk *z) {
         if (z) {
                 pickle_machine_free(z->pickle);
                 npy_free(z->npy);
+                keras_free(z->keras);
                 hash_set_free(z->names);
                 buf_done(&z->texts);
                 buf_done(&z->variable);
@@ -111,8 +114,11 @@ struct zip_walk *zip_walk_free(struct zip_walk *z) {
 
 static void stop(struct zip_walk *z, enum model_rule rule, const char *why) {
         z->phase = PHASE_OVER;
-        report_put(z->report, rule, z->record_at, VIEW_NULL, "%s; %llu bytes from here on are not read.", why,
-                   (unsigned long long)(z->size - z->record_at));
+        if (z->size == UINT64_MAX)
+                put(z, rule, "%s; what follows is not read.", why);
+        else
+                put(z, rule, "%s; %llu bytes from here on are not read.", why,
+                    (unsigned long long)(z->size - z->record_at));
 }
 
 static struct view name_of(const struct zip_walk *z, const struct member *m) {
@@ -149,8 +155,18 @@ static void check_name(struct zip_walk *z, struct view name) {
                 put(z, RULE_ZIP_NAME, "The member's name \"%s\" %s.", report_quote(name).text, fault);
 }
 
+/* Also the tables of lines that TorchScript keeps beside its code. */
 static bool is_pickle(struct view name) {
-        return view_ends(name, VIEW(".pkl")) || view_ends(name, VIEW(".pickle"));
+        return view_ends(name, VIEW(".pkl")) || view_ends(name, VIEW(".pickle")) ||
+               view_ends(name, VIEW(".debug_pkl"));
+}
+
+static bool is_description(struct view name) {
+        return view_eq_str(name, "config.json"); /* Keras 3 */
+}
+
+bool zip_walk_follows(struct view name) {
+        return is_pickle(name) || view_ends(name, VIEW(".npy")) || is_description(name);
 }
 
 /* ---- members ---- */
@@ -208,32 +224,32 @@ static int open_member(struct zip_walk *z, struct view name) {
         const struct member *m = current(z);
         uint64_t size = z->phase == PHASE_SEARCH ? PICKLE_SIZE_UNKNOWN : z->left;
         bool pickle = is_pickle(name), array = view_ends(name, VIEW(".npy"));
-        bool described = view_eq_str(name, "config.json"); /* Keras 3 */
+        bool described = is_description(name);
 
         z->pickles += pickle;
         z->arrays += array;
-        z->scripts += !pickle && !array && view_find(name, VIEW("/code/")) != SIZE_MAX;
+        z->scripts += !pickle && !array && torchscript_is_code(name);
         if (m->flags & (FLAG_ENCRYPTED | FLAG_MASKED))
                 put(z, RULE_ZIP_CLOSED, "The member \"%s\" is encrypted.", report_quote(name).text);
-        else if (m->method != METHOD_STORED && (pickle || array || described))
+        else if (m->method != METHOD_STORED && !z->unpacked && zip_walk_follows(name))
                 put(z, RULE_ZIP_CLOSED, "The member \"%s\" is compressed and not looked into.",
                     report_quote(name).text);
+        else if (m->method != METHOD_STORED)
+                return 0;
         else if (pickle)
                 return pickle_machine_new(z->report, z->data_at, size, &z->pickle);
         else if (array)
                 return npy_new(z->report, z->data_at, size, &z->npy);
-        else if (described) {
-                z->described = true;
-                keras_init(&z->keras, z->report, z->data_at);
-        }
+        else if (described)
+                return keras_new(z->report, z->data_at, &z->keras);
         return 0;
 }
 
 static int read_member(struct zip_walk *z, struct view data) {
         if (z->pickle)
                 return pickle_machine_feed(z->pickle, data);
-        if (z->described)
-                keras_feed(&z->keras, data);
+        if (z->keras)
+                keras_feed(z->keras, data);
         return z->npy ? npy_feed(z->npy, data) : 0;
 }
 
@@ -243,8 +259,10 @@ static void close_member(struct zip_walk *z) {
         if (z->npy)
                 npy_finish(z->npy);
         z->pickle = pickle_machine_free(z->pickle);
+        if (z->keras)
+                keras_finish(z->keras);
         z->npy = npy_free(z->npy);
-        z->described = false;
+        z->keras = keras_free(z->keras);
         z->phase = PHASE_SIGNATURE;
         z->head_n = 0;
 }
@@ -516,9 +534,7 @@ static void take_end(struct zip_walk *z) {
                   or_wide(load_le32(p + 16), wide ? UINT32_MAX : UINT64_MAX, directory));
         z->ended = true;
         z->record_at = z->at;
-        if (z->at < z->size)
-                stop(z, RULE_ZIP_STRUCTURE, "Bytes follow the end of the archive");
-        z->phase = PHASE_OVER;
+        z->phase = PHASE_ENDED;
 }
 
 /* ---- records ---- */
@@ -654,6 +670,9 @@ static int step(struct zip_walk *z, struct view v, size_t *ret_n) {
                 z->at++;
                 take_known_descriptor(z, v.p[0]);
                 return 0;
+        case PHASE_ENDED:
+                stop(z, RULE_ZIP_STRUCTURE, "Bytes follow the end of the archive");
+                return 0;
         default:
                 *ret_n = v.n;
                 return 0;
@@ -676,8 +695,8 @@ int zip_walk_feed(struct zip_walk *z, struct view bytes) {
 
 void zip_walk_finish(struct zip_walk *z) {
         z->held_n = 0;
-        if (z->phase != PHASE_OVER) {
-                if (z->n > 0 && (z->pickle || z->npy))
+        if (z->phase != PHASE_OVER && z->phase != PHASE_ENDED) {
+                if (z->n > 0 && (z->pickle || z->npy || z->keras))
                         close_member(z);
                 z->record_at = z->at;
                 stop(z, RULE_ZIP_STRUCTURE, "The archive breaks off");

@@ -13,6 +13,16 @@
 #define SCAN_PENDING_MAX    4096 /* magic numbers near a slot's end that wait for the next slot */
 #define SCAN_REPORTS_A_RULE 4    /* places told for one rule; further ones are only counted */
 
+/* Archives, all levels together where nothing else is said. */
+#define ARCHIVE_DEPTH_MAX    4u /* archives within each other */
+#define ARCHIVE_MEMBERS_MAX  65536u
+#define ARCHIVE_INFLATED_MAX ((uint64_t)4 << 30)  /* bytes that come out */
+#define ARCHIVE_RATIO_MAX    200u                 /* times what went in … */
+#define ARCHIVE_RATIO_FLOOR  ((uint64_t)64 << 20) /* … once so much came out */
+#define ARCHIVE_HELD_MAX     ((size_t)16 << 20)   /* of 7-Zip archives, which are kept as a whole */
+#define ARCHIVE_STACK_BYTES  ((size_t)256 << 10)  /* for libarchive, one level */
+#define ARCHIVE_BLOCK        ((size_t)64 << 10)
+
 /* Signature rules. */
 #define RULES_TEXT_MAX      ((size_t)4 << 20)
 #define RULES_FILES_MAX     256

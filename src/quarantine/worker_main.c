@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "core/set_listing.h"
 #include "model/model_set.h"
+#include "quarantine/archive_walk.h"
 #include "quarantine/collector.h"
 #include "quarantine/ring.h"
 #include "quarantine/signature_scan.h"
@@ -201,7 +202,10 @@ static int start_file(struct worker *w) {
         int r = model_scan_new(w->begin.n, view_make(w->begin.name, w->begin.name_n), &w->sink, &w->model);
 
         w->size = w->begin.n;
-        return r < 0 ? r : signature_scan_new(w->rules, &w->sink, &w->signatures);
+        if (r < 0)
+                return r;
+        model_scan_set_unpacker(w->model, archive_walk_unpacker());
+        return signature_scan_new(w->rules, &w->sink, &w->signatures);
 }
 
 static int start(struct worker *w) {
@@ -209,6 +213,9 @@ static int start(struct worker *w) {
         struct fault why = FAULT_NONE;
         int r;
 
+        r = archive_walk_prepare();
+        if (r < 0)
+                return fail("archives", r, NULL);
         r = worker_sandbox_enter(&why);
         if (r < 0)
                 return fail("sandbox", r, &why);
@@ -250,7 +257,10 @@ static int begin_file(struct worker *w, const struct worker_order *o) {
         w->size = o->n;
         w->at = w->slots = 0;
         r = model_set_scan_new(w->set, o->member - 1, &w->model);
-        return r < 0 ? r : signature_scan_new(w->rules, &w->file_sink, &w->signatures);
+        if (r < 0)
+                return r;
+        model_scan_set_unpacker(w->model, archive_walk_unpacker());
+        return signature_scan_new(w->rules, &w->file_sink, &w->signatures);
 }
 
 static int end_file(struct worker *w, const struct worker_order *o) {

@@ -277,7 +277,7 @@ static void redirect(int fd, const char *path, int flags) {
                 _exit(126);
 }
 
-#define ARGUMENTS_MAX 48
+#define ARGUMENTS_MAX 256
 
 /* Optional folders are passed when they are there. */
 static size_t path_argument(char **arguments, const char *option, const char *path) {

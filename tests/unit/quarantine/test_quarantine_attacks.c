@@ -175,6 +175,57 @@ static void test_exit_codes_keep_the_contract(void **state) {
         }
 }
 
+/* Occurrences of `needle`. */
+static size_t count(struct view v, struct view needle) {
+        size_t n = 0;
+
+        for (size_t i = view_find(v, needle); i != SIZE_MAX; i = view_find(v, needle)) {
+                v = view_sub(v, i + 1, SIZE_MAX);
+                n++;
+        }
+        return n;
+}
+
+/* tests/attacks/formats: every file at once. The worker, which may not make a system call too many, reads them all. */
+static void test_the_locked_worker_looks_into_every_refused_format(void **state) {
+        enum { FILES_MAX = 256 };
+        struct harness *h = *state;
+        static char paths[FILES_MAX][512], config[4096];
+        const char *arguments[FILES_MAX + 10] = {"--scan",   "--json", "--stages", "1-5",
+                                                 "--config", config,   "--share",  harness_share_path(h)};
+        _cleanup_(buf_donep) struct buf table = BUF_INIT(0), out = BUF_INIT((size_t)4 << 20);
+        const char *source = secure_getenv("SECAI_SOURCE");
+        struct view rest, line, name, rule;
+        char path[4096];
+        size_t n = 0;
+
+        (void)snprintf(config, sizeof config, "%s/etc/secure-ai", secure_getenv("SECAI_STAGE"));
+        (void)snprintf(path, sizeof path, "%s/tests/attacks/formats/expect.txt", source);
+        assert_int_equal(read_file(path, (size_t)1 << 20, &table), 0);
+        rest = buf_view(&table);
+        while (view_split(&rest, '\n', &line)) {
+                if (view_starts(line, VIEW("#")) || !view_split(&line, '\t', &name))
+                        continue;
+                assert_true(n < FILES_MAX);
+                (void)snprintf(paths[n], sizeof paths[n], "%s/tests/attacks/formats/files/%.*s", source,
+                               VIEW_ARG(name));
+                if (n == 0 || strcmp(paths[n], paths[n - 1]) != 0) {
+                        arguments[8 + n] = paths[n];
+                        n++;
+                }
+        }
+        assert_true(WEXITSTATUS(harness_run(h, "quarantine", arguments, &out)) == 1);
+        assert_int_equal(count(buf_view(&out), VIEW("\"verdict\":\"reject\"")), n);
+        assert_int_equal(count(buf_view(&out), VIEW("WORKER-")), 0);
+        for (rest = buf_view(&table); view_split(&rest, '\n', &line);) {
+                if (view_starts(line, VIEW("#")) || !view_split(&line, '\t', &name) ||
+                    !view_split(&line, '\t', &rule))
+                        continue;
+                if (!view_eq_str(rule, "-") && count(buf_view(&out), rule) == 0)
+                        fail_msg("%.*s is never stated", VIEW_ARG(rule));
+        }
+}
+
 static int make_harness(void **state) {
         *state = harness_new();
         return 0;
@@ -189,6 +240,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_payload_is_refused_by_its_rule),
                 cmocka_unit_test(test_the_same_file_without_a_payload_passes),
+                cmocka_unit_test(test_the_locked_worker_looks_into_every_refused_format),
                 cmocka_unit_test(test_exit_codes_keep_the_contract),
         };
 

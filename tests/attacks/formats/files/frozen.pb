@@ -1,0 +1,7 @@
+
+
+xPlaceholder*
+T0
+
+yMatMul*
+T0

@@ -1,0 +1,11 @@
+Z
+*2.15.0N
+
+xPlaceholder*
+T0
+
+yMatMul*
+T0
+
+n/aEagerPyFunc*
+T0

@@ -1,0 +1,11 @@
+V
+*2.15.0J
+
+xPlaceholder*
+T0
+
+yMatMul*
+T0
+
+n/aEvil>Op*
+T0

@@ -1,0 +1,11 @@
+U
+*2.15.0I
+
+xPlaceholder*
+T0
+
+yMatMul*
+T0
+
+n/aPyFunc*
+T0
