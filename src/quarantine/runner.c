@@ -174,23 +174,30 @@ static unsigned first_failed(const struct verdict *v) {
         return 0;
 }
 
-/* Frees what rejected files take beyond the limit, the oldest first. */
-static void evict_rejected(struct quarantine *q) {
+static bool evict(struct quarantine *q, struct job *j) {
+        if (quarantine_audit(q, "rejected_file_evicted", "info", NULL, j) < 0 ||
+            claim_remove(&q->claims, j->id) < 0)
+                return false;
+        j->kept = false;
+        return jobs_put(q->jobs, j) >= 0;
+}
+
+/* Frees what rejected files take beyond the limit: first the newest, when it is too large alone (it must not push out all others),
+ * then the oldest. */
+static void evict_rejected(struct quarantine *q, struct job *newest) {
         _cleanup_(buf_donep) struct buf ids = BUF_INIT(JOBS_KEPT_MAX * (size_t)JOB_ID_SIZE);
         uint64_t bytes, most = MIN_OF(q->setup.policy->rejected_bytes, REJECTED_BYTES_MAX);
 
+        if (newest->size > most)
+                (void)evict(q, newest);
         if (jobs_kept_bytes(q->jobs, &bytes) < 0 || bytes <= most ||
             jobs_list(q->jobs, JOB_REJECTED, true, JOBS_KEPT_MAX, &ids) < 0)
                 return;
         for (size_t at = 0; at < ids.n && bytes > most; at += JOB_ID_SIZE - 1) {
                 _cleanup_(job_donep) struct job j = JOB_INIT;
 
-                if (jobs_get(q->jobs, view_make(ids.p + at, JOB_ID_SIZE - 1), &j) < 0 || !j.kept ||
-                    quarantine_audit(q, "rejected_file_evicted", "info", NULL, &j) < 0 ||
-                    claim_remove(&q->claims, j.id) < 0)
-                        continue;
-                j.kept = false;
-                if (jobs_put(q->jobs, &j) >= 0)
+                if (jobs_get(q->jobs, view_make(ids.p + at, JOB_ID_SIZE - 1), &j) >= 0 && j.kept &&
+                    evict(q, &j))
                         bytes -= MIN_OF(bytes, j.size);
         }
 }
@@ -228,7 +235,7 @@ static void reject(struct work *w) {
         if (r < 0)
                 log_warning("rejected_not_moved", "job %s: %s; done at the next start", w->job.id,
                             strerror(-r));
-        evict_rejected(w->q);
+        evict_rejected(w->q, &w->job);
 }
 
 static void not_finished(struct work *w) {
