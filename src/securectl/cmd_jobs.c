@@ -1,16 +1,21 @@
 /* securectl jobs: what the quarantine has at hand. */
 #include "securectl/command.h"
+#include "securectl/documents.h"
 #include "securectl/follow.h"
 #include "securectl/options.h"
 #include "securectl/show.h"
 #include "securectl/terminal.h"
 
 static const struct command_help help = {
-        .usage = "jobs [OPTION…] [list | show ID | retry ID | delete ID]",
-        .text = "list    all imports, newest first (the default)\n"
-                "show    one, with its stages and findings\n"
-                "retry   examines one that was set aside again; this decides nothing by itself\n"
-                "delete  forgets a finished one and deletes the file that was kept of it",
+        .usage = "jobs [OPTION…] [list | show ID | retry ID | documents ID | delete ID]",
+        .text = "list       all imports, newest first (the default)\n"
+                "show       one, with its stages and findings\n"
+                "retry      examines one that was set aside again; this decides nothing by itself\n"
+                "documents  writes what is known about one that was not promoted into files, the signed "
+                "statement "
+                "of\n"
+                "           its verdict first; for models see `securectl models documents`\n"
+                "delete     forgets a finished one and deletes the file that was kept of it",
         .least = 0,
         .most = 2,
 };
@@ -84,6 +89,14 @@ static int act(const struct link *quarantine, const char *method, const char *pa
         return EXIT_YES;
 }
 
+static int documents(const struct link *quarantine, const char *path, const char *id, const char *folder) {
+        _cleanup_(json_document_freep) struct json_document *doc = NULL;
+
+        if (link_call(quarantine, "GET", path, VIEW_NULL, &doc) < 0)
+                return EXIT_TROUBLE;
+        return documents_fetch(quarantine, path, json_root(doc), id, folder) < 0 ? EXIT_TROUBLE : EXIT_YES;
+}
+
 /* "/v1/jobs/ID" with what the id may hold, so that no other path can be made of it. */
 static int make_path(const char *id, const char *rest, char out[PLACE_MAX]) {
         size_t n = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_");
@@ -98,7 +111,11 @@ static int make_path(const char *id, const char *rest, char out[PLACE_MAX]) {
 
 int command_jobs(int argc, char *argv[]) {
         struct common common = {0};
-        const struct option_spec specs[] = {COMMON_OPTIONS(&common)};
+        const char *folder = ".";
+        const struct option_spec specs[] = {
+                {"out", 'o', NULL, &folder, "DIR", "where documents go (default: the current folder)"},
+                COMMON_OPTIONS(&common),
+        };
         _cleanup_(link_freep) struct link *quarantine = NULL;
         char path[PLACE_MAX] = "";
         const char *what;
@@ -119,6 +136,8 @@ int command_jobs(int argc, char *argv[]) {
                 return show(&common, quarantine, path);
         if (strcmp(what, "retry") == 0)
                 return act(quarantine, "POST", path, "it will be examined again");
+        if (strcmp(what, "documents") == 0)
+                return documents(quarantine, path, argv[2], folder);
         if (strcmp(what, "delete") == 0)
                 return act(quarantine, "DELETE", path, "deleted");
         return complain("usage: securectl %s", help.usage);

@@ -1,16 +1,21 @@
 /* securectl models: what the registry holds. */
 #include "securectl/command.h"
+#include "securectl/documents.h"
 #include "securectl/link.h"
 #include "securectl/options.h"
 #include "securectl/show.h"
 #include "securectl/terminal.h"
 
 static const struct command_help help = {
-        .usage = "models [OPTION…] [list | show MODEL | verify MODEL | delete MODEL]",
-        .text = "list    the models that passed and can be used (the default)\n"
-                "show    one, with the verdict that let it in\n"
-                "verify  reads the stored file again and compares it with its SHA-256\n"
-                "delete  removes one for good\n"
+        .usage = "models [OPTION…] [list | show MODEL | verify MODEL | documents MODEL | delete MODEL]",
+        .text = "list       the models that passed and can be used (the default)\n"
+                "show       one, with the verdict that let it in\n"
+                "verify     reads the stored file again and compares it with its SHA-256\n"
+                "documents  writes what is known about it into files: the signed statement of its verdict, "
+                "its "
+                "bill\n"
+                "           of materials (CycloneDX), its tensors and the behavioural test\n"
+                "delete     removes one for good\n"
                 "MODEL is a name that only one model has, or the first digits of its SHA-256 (at least 6).",
         .least = 0,
         .most = 2,
@@ -200,6 +205,13 @@ static int show(const struct common *common, const struct link *registry, const 
         return EXIT_YES;
 }
 
+static int documents(const struct link *registry, const struct model *m, const char *folder) {
+        char path[128];
+
+        (void)snprintf(path, sizeof path, "/v1/models/%s", m->sha256);
+        return documents_fetch(registry, path, m->object, m->sha256, folder) < 0 ? EXIT_TROUBLE : EXIT_YES;
+}
+
 static void redraw_verify(const struct json *model) {
         _cleanup_(buf_donep) struct buf line = BUF_INIT(OUTPUT_LINE_MAX);
         uint64_t done = 0, size = 0;
@@ -272,9 +284,12 @@ static int delete (const struct link *registry, const struct model *m, bool yes)
 
 int command_models(int argc, char *argv[]) {
         struct common common = {0};
-        bool yes = false;
+        static const char *const verbs[] = {"show", "verify", "documents", "delete"};
+        const char *folder = ".";
+        bool yes = false, is_known = false;
         const struct option_spec specs[] = {
                 {"yes", 'y', &yes, NULL, NULL, "delete without asking"},
+                {"out", 'o', NULL, &folder, "DIR", "where documents go (default: the current folder)"},
                 COMMON_OPTIONS(&common),
         };
         _cleanup_(link_freep) struct link *registry = NULL;
@@ -287,8 +302,9 @@ int command_models(int argc, char *argv[]) {
         what = operands > 0 ? argv[1] : "list";
         if ((strcmp(what, "list") == 0) != (operands < 2))
                 return complain("usage: securectl %s", help.usage);
-        if (strcmp(what, "list") != 0 && strcmp(what, "show") != 0 && strcmp(what, "verify") != 0 &&
-            strcmp(what, "delete") != 0)
+        for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+                is_known |= strcmp(what, verbs[i]) == 0;
+        if (!is_known && strcmp(what, "list") != 0)
                 return complain("usage: securectl %s", help.usage);
         if (link_new(&common.layout, "registry", &registry) < 0)
                 return EXIT_TROUBLE;
@@ -300,5 +316,7 @@ int command_models(int argc, char *argv[]) {
                 return show(&common, registry, &model);
         if (strcmp(what, "verify") == 0)
                 return verify(&common, registry, &model);
+        if (strcmp(what, "documents") == 0)
+                return documents(registry, &model, folder);
         return delete (registry, &model, yes);
 }

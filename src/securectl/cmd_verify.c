@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "core/config.h"
 #include "core/sig_check.h"
+#include "core/sig_intoto.h"
 #include "securectl/command.h"
 #include "securectl/options.h"
 #include "securectl/show.h"
@@ -19,6 +20,9 @@ static const struct command_help help = {
                 "OpenSSF Model Signing v1.0. Without --bundle it is FILE.sig or FILE.sigstore.json, or "
                 "DIR/model.sig.\n"
                 "Whom to believe is said by --key, or else by `provenance` in policy/policy.yaml.\n"
+                "With --statement it checks what a quarantine has stated of FILE or DIR instead (`securectl "
+                "models\n"
+                "documents`), by this machine's evidence key or the one that --key names.\n"
                 "Exit status: 0 signed by somebody who is trusted, and unchanged; 1 not so; 2 trouble.",
         .least = 1,
         .most = 1,
@@ -135,6 +139,60 @@ static int check(struct job *j, struct fault *f) {
                          : check_file(j, is_bundle, now, f);
 }
 
+/* --- verdicts of a quarantine --- */
+
+static int load_evidence_key(const struct layout *l, const char *path, struct sig_key *ret, struct fault *f) {
+        _cleanup_(buf_donep) struct buf pem = BUF_INIT(0);
+        char own[PLACE_MAX];
+        int r = path ? 0 : place_join(own, l->places.state_root, "quarantine/evidence.pub");
+
+        if (r >= 0)
+                r = read_file(path ? path : own, (size_t)64 << 10, &pem);
+        if (r < 0)
+                return fault_set(f, r, NULL, 0, "the key of the quarantine (%.80s): %s; name one with --key",
+                                 path ? path : "evidence.pub", strerrordesc_np(-r));
+        r = sig_key_from_pem(buf_view(&pem), "evidence.pub", ret, f);
+        f->rule = NULL;
+        return r;
+}
+
+static int compare_summary(struct job *j, const struct sig_summary *s, struct fault *f) {
+        struct sha256 digest;
+        int r;
+
+        if (S_ISDIR(j->st.st_mode))
+                return sig_summary_check_folder(s, j->fd, &j->result.files, &j->result.bytes, f);
+        r = s->files ? 0 : sha256_of_fd(j->fd, (uint64_t)j->st.st_size, &digest);
+        if (r < 0)
+                return fault_set(f, r, NULL, 0, "can't be read: %s", strerrordesc_np(-r));
+        j->result.files = 1;
+        j->result.bytes = (uint64_t)j->st.st_size;
+        return sig_summary_check_file(s, &digest, f);
+}
+
+static int check_statement(struct job *j, const struct layout *l, const char *key_path, const char *statement,
+                           struct fault *f) {
+        _cleanup_(sig_summary_donep) struct sig_summary s = {0};
+        struct sig_key key = {0};
+        int r = load_evidence_key(l, key_path, &key, f);
+
+        if (r < 0)
+                return r;
+        r = read_file(statement, SIG_ENVELOPE_BYTES_MAX, &j->text);
+        if (r < 0)
+                r = fault_set(f, r, NULL, 0, "the statement can't be read: %s", strerrordesc_np(-r));
+        if (r >= 0)
+                r = sig_envelope_read(buf_view(&j->text), &j->bundle, f);
+        if (r >= 0)
+                r = sig_summary_read(j->bundle, &key, &s, f);
+        if (r >= 0)
+                r = compare_summary(j, &s, f);
+        (void)snprintf(j->result.who, sizeof j->result.who, "quarantine");
+        (void)snprintf(j->result.key_id, sizeof j->result.key_id, "%s", key.id);
+        sig_key_done(&key);
+        return r;
+}
+
 static int print_json(const struct job *j, int r, const struct fault *f) {
         _cleanup_(buf_donep) struct buf out = BUF_INIT((size_t)64 << 10);
         struct json_writer w = JSON_WRITER(&out);
@@ -149,6 +207,8 @@ static int print_json(const struct job *j, int r, const struct fault *f) {
                 if (j->result.issuer[0])
                         json_member_string(&w, "issuer", j->result.issuer);
                 json_member_string(&w, "key", j->result.key_id);
+                if (j->result.builder[0])
+                        json_member_string(&w, "builder", j->result.builder);
                 if (j->result.signed_at)
                         json_member_u64(&w, "signed_at", j->result.signed_at);
                 json_member_u64(&w, "files", j->result.files);
@@ -175,13 +235,34 @@ static int print_text(const struct job *j, int r, const struct fault *f) {
                                (unsigned long long)j->result.files, j->result.files == 1 ? "" : "s",
                                j->result.who, j->result.issuer[0] ? ", vouched for by " : "",
                                j->result.issuer, sig_method_name(j->result.method), j->result.key_id);
+        if (k >= 0 && r >= 0 && j->result.builder[0])
+                k = buf_append_str(&out, "  built by ");
+        if (k >= 0 && r >= 0 && j->result.builder[0])
+                k = show_text(&out, view_of(j->result.builder));
+        if (k >= 0 && r >= 0 && j->result.builder[0])
+                k = buf_append_char(&out, '\n');
         if (k < 0)
                 return complain("out of memory");
         terminal_print(&out);
         return 0;
 }
 
-static int run(struct job *j, const struct common *common, const char *key, const char *folder) {
+struct asked {
+        const char *key, *folder, *statement, *builder;
+};
+
+static int check_signature(struct job *j, const struct asked *a, struct fault *f) {
+        int r = a->key ? load_key(j, a->key, f) : load_policy(j, a->folder, f);
+
+        if (r >= 0 && a->builder && sig_trust_add_builder(j->trust, view_of(a->builder)) < 0)
+                r = fault_set(f, -EINVAL, NULL, 0, "--builder must have 1 to %d characters",
+                              SIG_IDENTITY_MAX);
+        if (r >= 0)
+                r = read_bundle(j, f);
+        return r < 0 ? r : check(j, f);
+}
+
+static int run(struct job *j, const struct common *common, const struct asked *a) {
         struct fault f = FAULT_NONE;
         int r;
 
@@ -190,11 +271,8 @@ static int run(struct job *j, const struct common *common, const char *key, cons
                 return complain("%s: %s", j->path, strerrordesc_np(errno));
         if (!S_ISREG(j->st.st_mode) && !S_ISDIR(j->st.st_mode))
                 return complain("%s: neither a regular file nor a folder", j->path);
-        r = key ? load_key(j, key, &f) : load_policy(j, folder, &f);
-        if (r >= 0)
-                r = read_bundle(j, &f);
-        if (r >= 0)
-                r = check(j, &f);
+        r = a->statement ? check_statement(j, &common->layout, a->key, a->statement, &f)
+                         : check_signature(j, a, &f);
         if (r < 0 && !f.rule)
                 return complain("%s: %s", j->path, f.text[0] ? f.text : strerrordesc_np(-r));
         if ((common->json ? print_json(j, r, &f) : print_text(j, r, &f)) != 0)
@@ -204,24 +282,31 @@ static int run(struct job *j, const struct common *common, const char *key, cons
 
 int command_verify(int argc, char *argv[]) {
         struct common common = {0};
-        const char *key = NULL, *folder = NULL, *bundle = NULL;
+        struct asked asked = {0};
+        const char *bundle = NULL;
         const struct option_spec specs[] = {
-                {"key", 'k', NULL, &key, "PEM", "believe this public key, and nobody else"},
-                {"policy-dir", 'p', NULL, &folder, "DIR",
+                {"key", 'k', NULL, &asked.key, "PEM", "believe this public key, and nobody else"},
+                {"policy-dir", 'p', NULL, &asked.folder, "DIR",
                  "configuration folder with policy/policy.yaml and keys/"},
                 {"bundle", 'b', NULL, &bundle, "FILE", "the signature"},
+                {"builder", 0, NULL, &asked.builder, "URI", "believe a SLSA provenance by this builder, too"},
+                {"statement", 's', NULL, &asked.statement, "FILE", "what a quarantine has stated of it"},
                 COMMON_OPTIONS(&common),
         };
-        struct job job = {.fd = -EBADF, .text = BUF_INIT(SIG_BUNDLE_BYTES_MAX)};
+        struct job job = {.fd = -EBADF, .text = BUF_INIT(SIG_ENVELOPE_BYTES_MAX)};
         int operands, code;
 
         if (command_begin(&help, specs, &common, argc, argv, &operands, &code) < 0)
                 return code;
-        if (key && folder)
+        if (asked.key && asked.folder)
                 return complain("--key and --policy-dir exclude each other");
+        if (asked.statement && (asked.folder || bundle || asked.builder))
+                return complain("with --statement only --key counts");
+        if (!asked.folder)
+                asked.folder = common.layout.places.config;
         job.path = argv[1];
         job.bundle_path = bundle;
-        code = run(&job, &common, key, folder ? folder : common.layout.places.config);
+        code = run(&job, &common, &asked);
         job_done(&job);
         return code;
 }

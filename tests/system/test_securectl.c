@@ -131,6 +131,44 @@ static void jobs_can_be_shown_and_deleted(void **state) {
         assert_says(&out, "not a job's id");
 }
 
+/* What `documents` has written: the path of the statement. */
+static void statement_of(const char *folder, const char *name, struct buf *out) {
+        buf_clear(out);
+        assert_int_equal(buf_printf(out, "%s/%s.statement.json", folder, name), 0);
+        assert_int_equal(access(out->p, R_OK), 0);
+}
+
+static void a_refused_import_is_stated_for_auditors(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), path = BUF_INIT(4096), other = BUF_INIT(4096),
+                                        statement = BUF_INIT(4096), text = BUF_INIT(1 << 20);
+        char id[65];
+
+        assert_int_equal(replace_file(dir.fd, "refused.gguf", VIEW("#!/bin/sh\nexit 0\n"), 0600), 0);
+        assert_int_equal(replace_file(dir.fd, "other.gguf", VIEW("#!/bin/sh\nexit 1\n"), 0600), 0);
+        assert_int_equal(buf_printf(&path, "%s/refused.gguf", dir.path), 0);
+        assert_int_equal(buf_printf(&other, "%s/other.gguf", dir.path), 0);
+        assert_int_equal(RUN(f, &out, "import", path.p), 1);
+        newest_job(f, id);
+        assert_int_equal(RUN(f, &out, "jobs", "documents", id, "--out", dir.path), 0);
+        assert_says(&out, "refused.gguf.statement.json");
+        statement_of(dir.path, "refused.gguf", &statement);
+        assert_int_equal(RUN(f, &out, "verify", "--statement", statement.p, path.p), 1);
+        assert_says(&out, "PROVENANCE-028");
+        assert_says(&out, "KIND-");
+        assert_int_equal(RUN(f, &out, "verify", "--statement", statement.p, other.p), 1);
+        assert_says(&out, "PROVENANCE-031");
+        assert_int_equal(read_file(statement.p, 1 << 20, &text), 0);
+        text.p[view_find(buf_view(&text), VIEW("\"payload\":\"")) + 200] ^= 1;
+        assert_int_equal(replace_file(dir.fd, "changed.json", buf_view(&text), 0600), 0);
+        buf_clear(&statement);
+        assert_int_equal(buf_printf(&statement, "%s/changed.json", dir.path), 0);
+        assert_int_equal(RUN(f, &out, "verify", "--statement", statement.p, path.p), 1);
+        assert_int_equal(RUN(f, &out, "verify", "--statement", "/nonexistent", path.p), 2);
+        assert_int_equal(RUN(f, &out, "jobs", "delete", id), 0);
+}
+
 static void the_demo_model_passes_and_chats(void **state) {
         struct fixture *f = *state;
         _cleanup_(buf_donep) struct buf out = BUF_INIT(0);
@@ -156,6 +194,22 @@ static void the_demo_model_passes_and_chats(void **state) {
         assert_int_equal(RUN(f, &out, "chat", "-m", "nobody", "hello"), 2);
         assert_int_equal(RUN(f, &out, "import", f->demo), 0);
         assert_says(&out, "it was there already");
+}
+
+static void a_models_documents_are_fetched_and_verify(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), statement = BUF_INIT(4096), path = BUF_INIT(4096);
+
+        assert_int_equal(RUN(f, &out, "models", "documents", "pebble.gguf", "-o", dir.path), 0);
+        assert_says(&out, "pebble.gguf.bom.json");
+        statement_of(dir.path, "pebble.gguf", &statement);
+        assert_int_equal(RUN(f, &out, "verify", "--statement", statement.p, f->demo), 0);
+        assert_says(&out, "signed by quarantine");
+        assert_int_equal(replace_file(dir.fd, "pebble.gguf", VIEW("another"), 0600), 0);
+        assert_int_equal(buf_printf(&path, "%s/pebble.gguf", dir.path), 0);
+        assert_int_equal(RUN(f, &out, "verify", "-s", statement.p, path.p), 1);
+        assert_says(&out, "PROVENANCE-031");
 }
 
 static void deleting_needs_a_yes(void **state) {
@@ -326,6 +380,7 @@ int main(void) {
                 cmocka_unit_test(import_of_what_is_no_model_is_rejected_with_its_rule),
                 cmocka_unit_test(names_from_outside_can_not_move_the_terminal),
                 cmocka_unit_test(jobs_can_be_shown_and_deleted),
+                cmocka_unit_test(a_refused_import_is_stated_for_auditors),
                 cmocka_unit_test(scan_imports_nothing),
                 cmocka_unit_test(owner_signs_a_model_and_a_change_is_found),
                 cmocka_unit_test(scan_writes_one_sarif_log_of_all_files),
@@ -335,13 +390,14 @@ int main(void) {
                 cmocka_unit_test(a_stopped_system_says_what_to_do_and_a_changed_log_is_found),
                 /* last: left out where there is no worker root */
                 cmocka_unit_test(the_demo_model_passes_and_chats),
+                cmocka_unit_test(a_models_documents_are_fetched_and_verify),
                 cmocka_unit_test(deleting_needs_a_yes),
         };
         size_t n = ARRAY_SIZE(tests);
 
         if (!has_worker_root()) {
                 printf("# no sealed worker root: no model is promoted and none chats\n");
-                n -= 2;
+                n -= 3;
         }
         return _cmocka_run_group_tests("securectl", tests, n, start, stop);
 }

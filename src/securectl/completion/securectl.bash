@@ -13,11 +13,12 @@ _securectl_options() {
 	up) echo "--state-root --port --no-tcp --worker-root --json --help" ;;
 	down) echo "--state-root --help" ;;
 	scan) echo "--stages --sarif --explain --json --state-root --help" ;;
-	verify) echo "--key --policy-dir --bundle --json --state-root --help" ;;
+	verify) echo "--key --policy-dir --bundle --builder --statement --json --state-root --help" ;;
 	sign) echo "--key --output --json --state-root --help" ;;
 	keys) echo "--type --json --state-root --help" ;;
 	import) echo "--detach --signature --json --state-root --help" ;;
-	models) echo "--yes --json --state-root --help" ;;
+	models) echo "--yes --out --json --state-root --help" ;;
+	jobs) echo "--out --json --state-root --help" ;;
 	chat) echo "--model --system --temperature --max-tokens --seed --json --state-root --help" ;;
 	audit) echo "--lines --json --state-root --help" ;;
 	*) echo "--json --state-root --help" ;;
@@ -26,10 +27,10 @@ _securectl_options() {
 
 _securectl_words() { # COMMAND, word before the cursor: what may follow
 	case $1,$2 in
-	models,models) echo "list show verify delete" ;;
-	models,show | models,verify | models,delete | chat,-m | chat,--model) _securectl_ids models ;;
-	jobs,jobs) echo "list show retry delete" ;;
-	jobs,show | jobs,retry | jobs,delete) _securectl_ids jobs ;;
+	models,models) echo "list show verify documents delete" ;;
+	models,show | models,verify | models,documents | models,delete | chat,-m | chat,--model) _securectl_ids models ;;
+	jobs,jobs) echo "list show retry documents delete" ;;
+	jobs,show | jobs,retry | jobs,documents | jobs,delete) _securectl_ids jobs ;;
 	keys,keys) echo "list new show" ;;
 	keys,--type) echo "p256 ed25519" ;;
 	keys,show | sign,-k | sign,--key) securectl keys 2>/dev/null | awk 'NF == 2 { print $1 }' ;;
@@ -47,7 +48,7 @@ _securectl() {
 		return
 	fi
 	case $before in
-	--state-root | --worker-root)
+	--state-root | --worker-root | --out)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
