@@ -1,6 +1,7 @@
 #include "quarantine/report.h"
 
 #include "core/set_listing.h"
+#include "quarantine/untested.h"
 
 static const char *const titles[STAGES + 1] = {"",           "Source policy", "Format",    "Integrity",
                                                "Provenance", "Static scan",   "Behaviour", "Image models"};
@@ -73,17 +74,106 @@ static int write_stage(unsigned number, const struct stage *s, const struct memb
         return r;
 }
 
-int report_write(const struct verdict *v, struct buf *out) {
-        int r = write_head(v, out);
-
-        for (unsigned i = 1; i <= STAGES && r >= 0; i++)
-                r = write_stage(i, &v->stages[i], &v->names, out);
-        if (r < 0)
-                return r;
+static int write_verdict(const struct verdict *v, struct buf *out) {
         if (verdict_is_pass(v))
                 return v->last_stage == STAGES
                                ? buf_append_str(out, "  PASS\n")
                                : buf_printf(out, "  PASS so far: stages 1 to %u\n", v->last_stage);
         return buf_append_str(out, verdict_is_reject(v) ? "  REJECTED\n"
                                                         : "  NOT FINISHED: see the stage that did not run\n");
+}
+
+static int write_untested(const struct verdict *v, struct buf *out) {
+        struct untested u;
+        int r;
+
+        untested_find(v, &u);
+        r = u.n > 0 ? buf_append_str(out, "  What was not tested:\n") : 0;
+        for (size_t i = 0; i < u.n && r >= 0; i++)
+                r = buf_printf(out, "    - %s\n", u.text[i]);
+        return r;
+}
+
+int report_write(const struct verdict *v, struct buf *out) {
+        int r = write_head(v, out);
+
+        for (unsigned i = 1; i <= STAGES && r >= 0; i++)
+                r = write_stage(i, &v->stages[i], &v->names, out);
+        if (r >= 0)
+                r = write_verdict(v, out);
+        return r < 0 ? r : write_untested(v, out);
+}
+
+/* --- the table --- */
+
+static const struct finding *gravest(const struct verdict *v) {
+        const struct finding *found = NULL;
+
+        for (unsigned i = 1; i <= STAGES; i++)
+                for (size_t k = 0; k < v->stages[i].n; k++) {
+                        const struct finding *f = &v->stages[i].findings[k];
+
+                        if (f->severity != FINDING_INFO && (!found || f->severity > found->severity))
+                                found = f;
+                }
+        return found;
+}
+
+static size_t columns_of(struct view text) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < text.n; i++)
+                n += ((unsigned char)text.p[i] & 0xc0) != 0x80;
+        return n;
+}
+
+/* Text of at most `width` characters, filled up with spaces. */
+static int write_cell(const char *text, size_t width, struct buf *out) {
+        struct view v = view_of(text);
+        size_t at = 0, columns = 0;
+        bool cut = columns_of(v) > width;
+        int r;
+
+        for (; at < v.n; at++) {
+                bool starts = ((unsigned char)v.p[at] & 0xc0) != 0x80;
+
+                if (starts && columns == (cut ? width - 1 : width))
+                        break;
+                columns += starts;
+        }
+        r = buf_append_view(out, view_sub(v, 0, at));
+        if (r >= 0 && cut) {
+                r = buf_append_str(out, "…");
+                columns++;
+        }
+        for (; r >= 0 && columns < width + 2; columns++)
+                r = buf_append_char(out, ' ');
+        return r;
+}
+
+int report_head(struct buf *out) {
+        return buf_append_str(
+                out,
+                "VERDICT       NAME                              KIND             SIZE       FIRST REASON\n");
+}
+
+int report_line(const struct verdict *v, struct buf *out) {
+        _cleanup_(buf_donep) struct buf size = BUF_INIT(64);
+        const struct finding *f = gravest(v);
+        const char *word = verdict_is_reject(v) ? "REJECTED" : !verdict_is_pass(v) ? "NOT FINISHED" : "pass";
+        int r = write_size(v->summary.size, &size);
+
+        if (r >= 0)
+                r = write_cell(word, 12, out);
+        if (r >= 0)
+                r = write_cell(v->name, 32, out);
+        if (r >= 0)
+                r = write_cell(v->is_known ? model_kind_name(v->summary.kind) : "?", 15, out);
+        if (r >= 0)
+                r = write_cell(buf_str(&size), 9, out);
+        if (r >= 0 && f)
+                r = buf_printf(out, "%s: %s", f->rule, f->message);
+        while (r >= 0 && out->n > 0 && out->p[out->n - 1] == ' ')
+                out->n--;
+        return r < 0 ? r : buf_append_char(out, '\n');
 }

@@ -1,5 +1,6 @@
 #include "quarantine/scan_cli.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "quarantine/report.h"
 #include "quarantine/sandbox.h"
@@ -13,8 +14,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define FILES_MAX  1024
-#define OUTPUT_MAX ((size_t)64 << 20) /* of one artifact; a folder's members are listed */
+#define FILES_MAX     1024
+#define DETAILS_MAX   ((size_t)16 << 20)
+#define PROGRESS_USEC UINT64_C(200000)
+#define OUTPUT_MAX    ((size_t)64 << 20) /* of one artifact; a folder's members are listed */
 
 struct input {
         const char *path;
@@ -33,6 +36,9 @@ struct cli {
         bool json, sarif;
         struct sarif log;
         struct buf out;
+        struct buf details; /* of several artifacts: below the table */
+        bool shows_progress;
+        uint64_t shown_usec;
         struct input *inputs;
         size_t n;
         int *folders;
@@ -237,15 +243,64 @@ static int print_json(struct cli *c, const struct verdict *v) {
         return r < 0 ? r : buf_append_char(&c->out, '\n');
 }
 
+/* Of several artifacts one line each, as they are finished; what there is to say of each comes after the last. What does not fit into
+ * memory any more is told at once. */
+static int print_row(struct cli *c, const struct verdict *v) {
+        int r = report_line(v, &c->out);
+
+        if (r >= 0)
+                r = buf_append_char(&c->details, '\n');
+        if (r >= 0)
+                r = report_write(v, &c->details);
+        if (r != -EFBIG)
+                return r;
+        r = buf_append_char(&c->out, '\n');
+        return r < 0 ? r : report_write(v, &c->out);
+}
+
 static int print(struct cli *c, const struct input *in, const struct verdict *v) {
-        int r = c->sarif  ? sarif_put(&c->log, in->path, in->size, v)
-                : c->json ? print_json(c, v)
-                          : report_write(v, &c->out);
+        int r = c->sarif    ? sarif_put(&c->log, in->path, in->size, v)
+                : c->json   ? print_json(c, v)
+                : c->n == 1 ? report_write(v, &c->out)
+                            : print_row(c, v);
 
         return r < 0 ? r : flush(c);
 }
 
-static int scan_one(struct cli *c, struct input *in) {
+/* --- progress, on a terminal --- */
+
+static void wipe_progress(struct cli *c) {
+        if (c->shown_usec > 0)
+                (void)!write(STDERR_FILENO, "\r\033[K", 4);
+        c->shown_usec = 0;
+}
+
+struct progress {
+        struct cli *cli;
+        const struct input *input;
+        size_t number;
+};
+
+static bool on_progress(unsigned stage, uint64_t bytes, void *userdata) {
+        const struct progress *p = userdata;
+        _cleanup_(buf_donep) struct buf line = BUF_INIT(4096);
+        uint64_t now = clock_monotonic_usec(), size = p->input->size;
+
+        if (now - p->cli->shown_usec < PROGRESS_USEC)
+                return true;
+        if (buf_printf(&line, "\r\033[K%zu/%zu  ", p->number, p->cli->n) < 0 ||
+            buf_append_escaped(&line, view_of(p->input->name), 40) < 0 ||
+            buf_printf(&line, "  stage %u  %u %%", stage,
+                       size > 0 ? (unsigned)((double)MIN_OF(bytes, size) * 100.0 / (double)size) : 0) < 0)
+                return true;
+        p->cli->shown_usec = now;
+        (void)!write(STDERR_FILENO, line.p, line.n);
+        return true;
+}
+
+static int scan_one(struct cli *c, struct input *in, size_t number) {
+        struct progress progress = {c, in, number};
+        struct pipeline_watch watch = {.progress = on_progress, .userdata = &progress};
         _cleanup_(verdict_donep) struct verdict v = {0};
         struct artifact a = {
                 .fd = in->fd, .size = in->size, .name = view_of(in->name), .source = SOURCE_LOCAL};
@@ -257,7 +312,9 @@ static int scan_one(struct cli *c, struct input *in) {
         if (in->signature.n > 0)
                 a.signature = buf_view(&in->signature);
         r = in->refusal.code < 0 ? pipeline_refuse(&c->setup.pipeline, &a, c->last, &in->refusal, &v)
-                                 : pipeline_run(&c->setup.pipeline, &a, c->last, NULL, &v, &trouble);
+                                 : pipeline_run(&c->setup.pipeline, &a, c->last,
+                                                c->shows_progress ? &watch : NULL, &v, &trouble);
+        wipe_progress(c);
         if (r >= 0)
                 r = print(c, in, &v);
         if (r < 0)
@@ -305,15 +362,23 @@ static int exit_code(const struct cli *c) {
 }
 
 static int scan_inputs(struct cli *c) {
+        bool has_table = !c->sarif && !c->json && c->n > 1;
+
         c->out = BUF_INIT(OUTPUT_MAX);
+        c->details = BUF_INIT(DETAILS_MAX);
+        c->shows_progress = isatty(STDERR_FILENO) == 1;
         if (c->sarif)
                 sarif_begin(&c->log, &c->out);
+        if (has_table && (report_head(&c->out) < 0 || flush(c) < 0))
+                c->broken = true;
         for (size_t i = 0; i < c->n; i++) {
-                int r = scan_one(c, &c->inputs[i]);
+                int r = scan_one(c, &c->inputs[i], i + 1);
 
                 if (r < 0)
                         c->broken = complain(c->inputs[i].path, r, NULL) != 0;
         }
+        if (has_table && write_all(STDOUT_FILENO, c->details.p, c->details.n) < 0)
+                c->broken = true;
         if (c->sarif) {
                 int r = sarif_end(&c->log, exit_code(c));
 
@@ -350,6 +415,7 @@ static void cli_done(struct cli *c) {
         free(c->folders);
         sarif_done(&c->log);
         buf_done(&c->out);
+        buf_done(&c->details);
 }
 
 /* Scans in a child that locks itself in; what stays outside only removes the folder of the workers' sockets afterwards. */

@@ -1,5 +1,7 @@
 #include "quarantine/verdict.h"
 
+#include "quarantine/untested.h"
+
 void verdict_done(struct verdict *v) {
         for (unsigned i = 0; i <= STAGES; i++)
                 stage_done(&v->stages[i]);
@@ -50,6 +52,17 @@ static void write_member(struct json_writer *w, const struct verdict *v, size_t 
         json_object_end(w);
 }
 
+static void write_untested(struct json_writer *w, const struct verdict *v) {
+        struct untested u;
+
+        untested_find(v, &u);
+        json_key(w, "not_tested");
+        json_array_begin(w);
+        for (size_t i = 0; i < u.n; i++)
+                json_put_string(w, u.text[i]);
+        json_array_end(w);
+}
+
 static void write_body(struct json_writer *w, const struct verdict *v) {
         char hex[SHA256_HEX_SIZE];
 
@@ -65,6 +78,7 @@ static void write_body(struct json_writer *w, const struct verdict *v) {
         json_member_string(w, "verdict", verdict_is_pass(v) ? "pass" : "reject");
         json_key(w, "stages");
         verdict_write_stages(w, v);
+        write_untested(w, v);
         json_member_string(w, "policy_digest", v->policy_digest);
         json_member_string(w, "scanner", v->scanner);
 }

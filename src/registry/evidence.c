@@ -224,9 +224,19 @@ static bool is_same_artifact(const struct json *artifact, const struct evidence 
                json_get_typed(artifact, "name", JSON_STRING);
 }
 
+/* For people; nothing rests on it. */
+static bool is_list_of_sentences(const struct json *o) {
+        if (!o || o->type != JSON_ARRAY || o->count > REGISTRY_SENTENCES_MAX)
+                return false;
+        for (const struct json *c = o->child; c; c = c->next)
+                if (c->type != JSON_STRING || c->text.n > REGISTRY_SENTENCE_MAX)
+                        return false;
+        return true;
+}
+
 static int read_verdict(const struct json *o, struct evidence *e, struct fault *f) {
-        static const char *const names[] = {"schema",        "artifact", "verdict", "stages",
-                                            "policy_digest", "scanner",  NULL};
+        static const char *const names[] = {"schema",        "artifact", "verdict",    "stages",
+                                            "policy_digest", "scanner",  "not_tested", NULL};
 
         if (!has_exactly(o, names) || !view_eq_str(json_get_view(o, "schema", VIEW_NULL), "secai.verdict/1"))
                 return malformed(f, "verdict");
@@ -237,6 +247,8 @@ static int read_verdict(const struct json *o, struct evidence *e, struct fault *
                 return malformed(f, "the verdict was made under another policy or by another scanner");
         if (!view_eq_str(json_get_view(o, "verdict", VIEW_NULL), "pass"))
                 return refused(f, "REG-E02", "the verdict is not \"pass\"");
+        if (!is_list_of_sentences(json_get(o, "not_tested")))
+                return malformed(f, "not_tested");
         e->verdict = o;
         return read_stages(json_get_typed(o, "stages", JSON_ARRAY), e, f);
 }

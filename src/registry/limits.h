@@ -31,3 +31,5 @@
 #define REGISTRY_ANSWER_USEC     (UINT64_C(10) * 1000000)
 #define REGISTRY_VERIFY_SPEED    ((uint64_t)100 << 20) /* bytes a second, when appliance.yaml doesn't say */
 #define REGISTRY_VERIFY_HOURS    ((uint64_t)168)       /* between checks of a model, likewise */
+#define REGISTRY_SENTENCES_MAX   64                    /* of what was not tested */
+#define REGISTRY_SENTENCE_MAX    1024
