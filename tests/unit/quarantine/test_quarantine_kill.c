@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <linux/fs.h>
 #include <sqlite3.h>
 #include <sys/ioctl.h>
@@ -193,6 +194,92 @@ static void test_a_kill_during_the_behavioural_test_does_not_repeat_the_scan(voi
         json_document_free(doc);
 }
 
+/* --- answers of the behavioural test --- */
+
+#define ANSWERS_BEFORE 30
+
+/* The journal of the only claim, once it has that many lines; its text is read into *out. */
+static char *wait_for_journal(struct harness *h, struct buf *out) {
+        _cleanup_(freep) char *pattern = NULL;
+        uint64_t deadline = clock_monotonic_usec() + 60 * USEC_PER_SEC;
+
+        assert_true(asprintf(&pattern, "%s/claims/*/behaviour.progress",
+                             harness_state_path(h, "quarantine")) > 0);
+        while (clock_monotonic_usec() < deadline) {
+                glob_t found = {0};
+                char *path = NULL;
+                size_t lines = 0;
+
+                if (glob(pattern, 0, NULL, &found) == 0)
+                        path = strdup(found.gl_pathv[0]);
+                globfree(&found);
+                if (path && read_file(path, (size_t)1 << 20, out) >= 0)
+                        for (size_t i = 0; i < out->n; i++)
+                                lines += out->p[i] == '\n';
+                if (lines > ANSWERS_BEFORE)
+                        return path;
+                buf_done(out);
+                free(path);
+                usleep(5000);
+        }
+        fail_msg("no answers were kept");
+        return NULL;
+}
+
+/* The first answer gets a text that no model gives. */
+static void mark_first_answer(const char *path, const struct buf *text) {
+        static const struct view shown = VIEW_INIT("\"shown\":\"");
+        size_t at = view_find(buf_view(text), shown);
+        _cleanup_(buf_donep) struct buf marked = BUF_INIT((size_t)2 << 20);
+        _cleanup_(closep) int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+        assert_true(at != SIZE_MAX && fd >= 0);
+        assert_int_equal(buf_append_view(&marked, view_sub(buf_view(text), 0, at + shown.n)), 0);
+        assert_int_equal(buf_append_str(&marked, "MARKED "), 0);
+        assert_int_equal(buf_append_view(&marked, view_sub(buf_view(text), at + shown.n, SIZE_MAX)), 0);
+        assert_int_equal(buf_append_str(&marked, "{\"prompt\":\"cut of"), 0);
+        assert_int_equal(write_all(fd, marked.p, marked.n), 0);
+}
+
+static void seed_of(struct view text, char out[40]) {
+        size_t at = view_find(text, VIEW("\"seed\":\""));
+
+        assert_true(at != SIZE_MAX);
+        (void)snprintf(out, 40, "%.32s", text.p + at + 8);
+}
+
+static void test_answers_that_were_given_before_a_kill_are_not_asked_for_again(void **state) {
+        struct harness *h = *state;
+        struct http_client *c = harness_client(h, "ui", "quarantine");
+        _cleanup_(buf_donep) struct buf before = BUF_INIT((size_t)1 << 20);
+        _cleanup_(freep) char *journal = NULL, *path = NULL;
+        struct json_document *doc;
+        struct http_answer a;
+        char seed[40], seed_after[40];
+        struct view id;
+
+        rig_drop_model(h, "resumed.gguf", BAD);
+        journal = wait_for_journal(h, &before);
+        harness_kill(h, "quarantine");
+        buf_done(&before);
+        assert_int_equal(read_file(journal, (size_t)1 << 20, &before), 0);
+        seed_of(buf_view(&before), seed);
+        mark_first_answer(journal, &before);
+        harness_start(h, "quarantine", NULL);
+        id = json_get_view(rig_wait_for(h, "resumed.gguf", "rejected", &doc), "id", VIEW_NULL);
+        assert_true(asprintf(&path, "/v1/jobs/%.*s/documents/behaviour", VIEW_ARG(id)) > 0);
+        json_document_free(doc);
+        assert_int_equal(harness_call(c, "GET", path, NULL, &a), 200);
+        seed_of(buf_view(&a.body), seed_after);
+        assert_string_equal(seed_after, seed);
+        assert_int_not_equal(view_find(buf_view(&a.body), VIEW("\"answer\":\"MARKED ")), SIZE_MAX);
+        assert_int_not_equal(view_find(buf_view(&a.body), VIEW("\"schema\":\"secai.behaviour/1\"")),
+                             SIZE_MAX);
+        http_answer_done(&a);
+        http_client_free(c);
+        assert_int_equal(access(journal, F_OK), -1); /* the report has it all */
+}
+
 /* A file that nobody can take out of the folder; false where that can't be made. */
 static bool set_immutable(int fd, bool on) {
         int flags = 0;
@@ -306,6 +393,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_no_file_is_lost_however_often_quarantine_is_killed),
                 cmocka_unit_test(test_a_kill_during_the_behavioural_test_does_not_repeat_the_scan),
+                cmocka_unit_test(test_answers_that_were_given_before_a_kill_are_not_asked_for_again),
                 cmocka_unit_test(test_what_waits_for_the_registry_is_judged_by_the_policy_of_its_promotion),
                 /* last: left out where files can't be made immutable */
                 cmocka_unit_test(test_a_file_that_can_not_be_taken_away_is_told_once_and_fills_no_disk),
