@@ -1,4 +1,5 @@
-/* channel: the registry's descriptor channel: promote and open (docs/interfaces.md). */
+/* channel: the registry's descriptor channel: what is handed in (files of sets, documents), promote, open, open_member
+ * (docs/interfaces.md). */
 #pragma once
 
 #include "core/fd_channel.h"
