@@ -63,6 +63,14 @@ static const struct model_rule_text before[] = {
         {"INTEGRITY-002", 3, FINDING_REJECT, "blocked content",
          "models.lock.yaml blocks exactly this content, whatever its name is.",
          "Don't use it. The reason stands in models.lock.yaml."},
+        {"INTEGRITY-004", 3, FINDING_REJECT, "not the chat template that is pinned",
+         "The template decides what the model is really told. models.lock.yaml says which one a file of this "
+         "name must have, and this is another, or there is none.",
+         "Compare the templates: text that was added to it speaks to the model in every conversation. Get "
+         "the "
+         "file again from its publisher."},
+        {"INTEGRITY-005", 3, FINDING_INFO, "exactly the chat template that is pinned",
+         "Its SHA-256 is the one that models.lock.yaml gives for this name.", "Nothing."},
         {"INTEGRITY-003", 3, FINDING_INFO, "exactly the content that is pinned",
          "The file is the one that models.lock.yaml names.", "Nothing."},
         {"PROVENANCE-001", 4, FINDING_INFO, "signed by a trusted key",

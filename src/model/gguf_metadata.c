@@ -375,7 +375,8 @@ static bool is_byte_token(const struct gguf_text *t) {
 }
 
 static void end_template(struct gguf_metadata *m) {
-        m->summary->has_chat_template = true;
+        template_note(m->summary,
+                      buf_view(&m->kept)); /* of one that is too long: not its text, but refused anyway */
         if (!m->text.bad)
                 template_check(m->report, buf_view(&m->kept), m->key.text, m->text.at);
 }

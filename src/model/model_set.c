@@ -2,6 +2,7 @@
 
 #include "model/set_parts.h"
 #include "model/set_reader.h"
+#include "model/template.h"
 
 int model_set_new(const struct finding_sink *sink, struct model_set **ret) {
         _cleanup_(model_set_freep) struct model_set *s = calloc(1, sizeof *s);
@@ -165,7 +166,8 @@ static void add_facts(struct model_summary *t, uint64_t *most, const struct mode
         t->tensor_bytes = sum(t->tensor_bytes, f->tensor_bytes);
         t->parameters = sum(t->parameters, f->parameters);
         t->non_finite = sum(t->non_finite, f->non_finite);
-        t->has_chat_template |= f->has_chat_template;
+        if (f->has_chat_template)
+                template_join(t, f->template_sha256);
         if (t->context_length == 0)
                 t->context_length = f->context_length;
         if (!t->architecture[0])

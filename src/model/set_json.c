@@ -198,7 +198,7 @@ static void template_text(struct set_json *j, const struct json_walk *w) {
         bool is_name = w->depth > j->template_depth && view_eq(key_of(w), VIEW("name"));
 
         if (!is_name) {
-                j->set->summary.has_chat_template = true;
+                template_note(&j->set->summary, buf_view(&j->text));
                 template_check(j->report, buf_view(&j->text), "chat_template", w->json.at);
         }
         buf_clear(&j->text);

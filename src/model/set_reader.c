@@ -223,7 +223,7 @@ static void finish_text(struct set_reader *r) {
         if (!r->refused && !utf8_stream_complete(&r->utf8))
                 REFUSE(r, RULE_FOLDER_TEXT, r->at, "A text ends in the middle of a character.");
         if (!r->refused && r->content == CONTENT_TEMPLATE) {
-                r->set->summary.has_chat_template = true;
+                template_note(&r->set->summary, buf_view(&r->text));
                 template_check(r->report, buf_view(&r->text),
                                report_quote(set_path(r->set, set_get(r->set, r->member))).text, 0);
         }

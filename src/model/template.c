@@ -1,5 +1,6 @@
 #include "model/template.h"
 
+#include "base/sha256.h"
 #include "base/text.h"
 #include "model/limits.h"
 #include "model/template_lexer.h"
@@ -1182,4 +1183,24 @@ void template_check(struct model_report *report, struct view text, const char *k
         p->at = at;
         run(p, text);
         free(p);
+}
+
+void template_join(struct model_summary *summary, const uint8_t digest[32]) {
+        uint8_t both[2][SHA256_BYTES];
+        bool first = memcmp(summary->template_sha256, digest, SHA256_BYTES) < 0;
+
+        memcpy(both[!first], summary->template_sha256, SHA256_BYTES);
+        memcpy(both[first], digest, SHA256_BYTES);
+        if (summary->has_chat_template)
+                sha256_message(view_make(both, sizeof both), summary->template_sha256);
+        else
+                memcpy(summary->template_sha256, digest, SHA256_BYTES);
+        summary->has_chat_template = true;
+}
+
+void template_note(struct model_summary *summary, struct view text) {
+        uint8_t digest[SHA256_BYTES];
+
+        sha256_message(text, digest);
+        template_join(summary, digest);
 }

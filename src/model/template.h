@@ -5,6 +5,12 @@
 #pragma once
 
 #include "model/report.h"
+#include "model/scan.h"
 
 /* `key` names the template for people (escaped); `at` is the file offset of its first byte. */
 void template_check(struct model_report *report, struct view text, const char *key, uint64_t at);
+
+/* Remembers that there is such a template. With one, the summary's digest is the SHA-256 of its text; each further one makes
+ * it the SHA-256 of both digests, the smaller first, because the parts of a folder are read in any order. */
+void template_note(struct model_summary *summary, struct view text);
+void template_join(struct model_summary *summary, const uint8_t digest[32]); /* the same, by its digest */

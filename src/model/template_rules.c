@@ -1,8 +1,9 @@
 #include "model/template_rules.h"
 
 static bool is_in(struct view name, const char *const *list, size_t n) {
-        for (size_t i = 0; i < n; i++)
-                if (view_eq_str(name, list[i]))
+        for (size_t i = 0; name.n > 0 && i < n; i++)
+                if (list[i][0] == name.p[0] &&
+                    view_eq_str(name, list[i])) /* the first letter tells most apart */
                         return true;
         return false;
 }

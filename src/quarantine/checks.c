@@ -1,6 +1,7 @@
 #include "quarantine/checks.h"
 
 #include "base/buf.h"
+#include "base/text.h"
 
 static const char *const sources[SOURCE_MAX] = {"local", "upload", "demo", "url"};
 
@@ -105,6 +106,8 @@ static int check_pin(const struct json *pin, struct view name, uint64_t n, const
 
         if (!view_eq(json_get_view(pin, "name", VIEW_NULL), name))
                 return 0;
+        if (!json_get(pin, "sha256"))
+                return 0; /* only the chat template is pinned */
         if (!digest_is(pin, digest))
                 return stage_say(s, STAGE_INTEGRITY, FINDING_REJECT, "INTEGRITY-001",
                                  "models.lock.yaml pins this name to another content (line %llu)",
@@ -115,6 +118,29 @@ static int check_pin(const struct json *pin, struct view name, uint64_t n, const
                                  (unsigned long long)pin->at);
         return stage_say(s, STAGE_INTEGRITY, FINDING_INFO, "INTEGRITY-003",
                          "the content is the one that models.lock.yaml pins");
+}
+
+/* The template that a pin names: variants of one model (other quantizations) share it. */
+static int check_pinned_template(const struct json *pin, const struct artifact *a,
+                                 const struct model_summary *summary, struct stage *s) {
+        struct view wanted = json_get_view(pin, "chat_template_sha256", VIEW_NULL);
+        char hex[SHA256_HEX_SIZE] = "";
+
+        if (wanted.n == 0 || !view_eq(json_get_view(pin, "name", VIEW_NULL), a->name))
+                return 0;
+        hex_encode(summary->template_sha256, sizeof summary->template_sha256, hex);
+        if (!summary->has_chat_template)
+                return stage_say(
+                        s, STAGE_INTEGRITY, FINDING_REJECT, "INTEGRITY-004",
+                        "models.lock.yaml pins a chat template for this name, but there is none (line %llu)",
+                        (unsigned long long)pin->at);
+        if (!view_eq_str(wanted, hex))
+                return stage_say(s, STAGE_INTEGRITY, FINDING_REJECT, "INTEGRITY-004",
+                                 "models.lock.yaml pins another chat template for this name (line %llu); "
+                                 "this one is %s",
+                                 (unsigned long long)pin->at, hex);
+        return stage_say(s, STAGE_INTEGRITY, FINDING_INFO, "INTEGRITY-005",
+                         "the chat template is the one that models.lock.yaml pins");
 }
 
 static int check_block(const struct json *block, const struct sha256 *digest, struct stage *s) {
@@ -189,13 +215,15 @@ static int check_blocked_members(const struct json *blocks, const struct set_lis
 }
 
 int check_integrity(const struct policy *p, const struct artifact *a, const struct sha256 *digest,
-                    const struct set_listing *set, struct stage *s) {
+                    const struct model_summary *summary, const struct set_listing *set, struct stage *s) {
         const struct json *root = json_root(p->lock), *pins = json_get_typed(root, "pins", JSON_ARRAY),
                           *blocks = json_get_typed(root, "blocklist", JSON_ARRAY);
         int r = 0;
 
         for (const struct json *c = pins ? pins->child : NULL; c && r >= 0; c = c->next)
                 r = check_pin(c, a->name, a->size, digest, s);
+        for (const struct json *c = pins ? pins->child : NULL; c && r >= 0; c = c->next)
+                r = check_pinned_template(c, a, summary, s);
         for (const struct json *c = pins && set ? pins->child : NULL; c && r >= 0; c = c->next)
                 r = check_pinned_member(c, a, set, s);
         for (const struct json *c = blocks ? blocks->child : NULL; c && r >= 0; c = c->next)

@@ -12,8 +12,8 @@ SAI_NODISCARD int check_source(const struct policy *p, const struct artifact *a,
 SAI_NODISCARD int check_format(const struct policy *p, const struct model_summary *summary, struct stage *s);
 /* `set`: the members of a set, each of which may be pinned (as "NAME/path") or blocked as well; NULL for a single file. */
 SAI_NODISCARD int check_integrity(const struct policy *p, const struct artifact *a,
-                                  const struct sha256 *digest, const struct set_listing *set,
-                                  struct stage *s);
+                                  const struct sha256 *digest, const struct model_summary *summary,
+                                  const struct set_listing *set, struct stage *s);
 /* A bare signature of a set is one over the text of its listing; a bundle's statement names the members.
  * Ed25519 signs the message itself: files up to ED25519_BYTES_MAX are read a second time for it, and only when a signature
  * and an Ed25519 key are there. ECDSA uses the digest of the pass. */

@@ -59,7 +59,7 @@ static int settle_pass(struct run *run, const struct scan_result *result) {
         if (r >= 0 && result->trouble == WORKER_FINE)
                 r = check_format(run->p->policy, &v->summary, &v->stages[STAGE_FORMAT]);
         if (r >= 0)
-                r = check_integrity(run->p->policy, run->a, &v->sha256, set, &v->stages[STAGE_INTEGRITY]);
+                r = check_integrity(run->p->policy, run->a, &v->sha256, &v->summary, set, &v->stages[STAGE_INTEGRITY]);
         if (r >= 0)
                 r = check_provenance(run->p->policy, run->a, &v->sha256, set, &v->stages[STAGE_PROVENANCE]);
         if (r < 0)

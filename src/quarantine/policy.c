@@ -184,6 +184,19 @@ static int read_sources(struct policy *p, int config_dir, struct digest *digest,
         return 0;
 }
 
+/* A pin that pins nothing is a mistake. */
+static int check_pins(const struct policy *p, struct fault *reterr) {
+        const struct json *pins = json_get_typed(json_root(p->lock), "pins", JSON_ARRAY);
+
+        for (const struct json *c = pins ? pins->child : NULL; c; c = c->next)
+                if (!json_get(c, "sha256") && !json_get(c, "chat_template_sha256"))
+                        return fault_set(reterr, -EBADMSG, "CONFIG-003", c->at,
+                                         "policy/models.lock.yaml:%llu: a pin needs sha256 or "
+                                         "chat_template_sha256",
+                                         (unsigned long long)c->at);
+        return 0;
+}
+
 int policy_load(int config_dir, struct policy **ret, struct fault *reterr) {
         _cleanup_(policy_freep) struct policy *p = calloc(1, sizeof *p);
         _cleanup_(digest_freep) struct digest *digest = NULL;
@@ -196,6 +209,8 @@ int policy_load(int config_dir, struct policy **ret, struct fault *reterr) {
                 r = read_policy(p, config_dir, digest, reterr);
         if (r >= 0)
                 r = load(config_dir, "policy/models.lock.yaml", "models.lock", digest, &p->lock, reterr);
+        if (r >= 0)
+                r = check_pins(p, reterr);
         if (r >= 0)
                 r = read_sources(p, config_dir, digest, reterr);
         if (r >= 0)

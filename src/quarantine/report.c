@@ -1,5 +1,6 @@
 #include "quarantine/report.h"
 
+#include "base/text.h"
 #include "core/set_listing.h"
 #include "quarantine/untested.h"
 
@@ -37,6 +38,10 @@ static int write_head(const struct verdict *v, struct buf *out) {
                 r = buf_printf(out, ", %s", v->summary.quantization);
         if (r >= 0 && v->is_known)
                 r = buf_printf(out, "\n  sha256 %s", hex);
+        if (r >= 0 && v->is_known && v->summary.has_chat_template) {
+                hex_encode(v->summary.template_sha256, sizeof v->summary.template_sha256, hex);
+                r = buf_printf(out, "\n  chat template: sha256 %s", hex);
+        }
         return r < 0 ? r : buf_append_str(out, "\n");
 }
 

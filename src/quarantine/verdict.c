@@ -1,5 +1,6 @@
 #include "quarantine/verdict.h"
 
+#include "base/text.h"
 #include "quarantine/untested.h"
 
 void verdict_done(struct verdict *v) {
@@ -63,6 +64,13 @@ static void write_untested(struct json_writer *w, const struct verdict *v) {
         json_array_end(w);
 }
 
+static void write_template(struct json_writer *w, const struct model_summary *s) {
+        char hex[SHA256_HEX_SIZE] = "";
+
+        hex_encode(s->template_sha256, sizeof s->template_sha256, hex);
+        json_member_string(w, "chat_template_sha256", s->has_chat_template ? hex : NULL);
+}
+
 static void write_body(struct json_writer *w, const struct verdict *v) {
         char hex[SHA256_HEX_SIZE];
 
@@ -74,6 +82,7 @@ static void write_body(struct json_writer *w, const struct verdict *v) {
         json_member_string(w, "kind", model_kind_name(v->summary.kind));
         json_member_u64(w, "size", v->summary.size);
         json_member_string(w, "sha256", hex);
+        write_template(w, &v->summary);
         json_object_end(w);
         json_member_string(w, "verdict", verdict_is_pass(v) ? "pass" : "reject");
         json_key(w, "stages");
@@ -144,6 +153,9 @@ static int restore_summary(const struct json *root, const struct json *artifact,
             json_get_u64(o, "format_version", &version) < 0 || version > UINT32_MAX ||
             json_get_u64(root, "non_finite", &s->non_finite) < 0 ||
             json_get_bool(root, "has_chat_template", &s->has_chat_template) < 0)
+                return -EBADMSG;
+        if (s->has_chat_template && hex_decode(json_get_view(artifact, "chat_template_sha256", VIEW_NULL),
+                                               s->template_sha256, sizeof s->template_sha256) < 0)
                 return -EBADMSG;
         s->kind = (enum model_kind)kind;
         s->format_version = (uint32_t)version;

@@ -160,6 +160,37 @@ static void test_size_and_format_follow_the_policy(void **state) {
         policy_free(p);
 }
 
+static const struct model_summary no_summary;
+
+static void test_a_pinned_chat_template_must_be_there(void **state) {
+        struct fixture *f = *state;
+        struct artifact a = artifact_of(f);
+        struct model_summary summary = {.has_chat_template = true, .template_sha256 = {0xab}};
+        struct stage s = {0};
+        struct fault why = FAULT_NONE;
+        struct policy *p;
+
+        write_config(f->dir.fd, POLICY,
+                     "version: 1\npins:\n  - name: model.gguf\n    chat_template_sha256: "
+                     "ab00000000000000000000000000000000000000000000000000000000000000\nblocklist: []\n",
+                     SOURCES);
+        p = load(f);
+        assert_int_equal(check_integrity(p, &a, &f->digest, &summary, NULL, &s), 0);
+        expect(&s, STAGE_PASS, "INTEGRITY-005");
+        summary.template_sha256[31] = 1;
+        assert_int_equal(check_integrity(p, &a, &f->digest, &summary, NULL, &s), 0);
+        expect(&s, STAGE_FAIL, "INTEGRITY-004");
+        assert_int_equal(check_integrity(p, &a, &f->digest, &no_summary, NULL, &s), 0);
+        expect(&s, STAGE_FAIL, "INTEGRITY-004");
+        a.name = VIEW("another.gguf");
+        assert_int_equal(check_integrity(p, &a, &f->digest, &summary, NULL, &s), 0);
+        expect(&s, STAGE_PASS, NULL);
+        policy_free(p);
+        write_config(f->dir.fd, POLICY, "version: 1\npins:\n  - name: model.gguf\nblocklist: []\n", SOURCES);
+        assert_true(policy_load(f->dir.fd, &p, &why) < 0);
+        assert_non_null(strstr(why.text, "a pin needs"));
+}
+
 static void test_pins_and_blocklist_go_by_digest(void **state) {
         struct fixture *f = *state;
         struct artifact a = artifact_of(f);
@@ -174,16 +205,16 @@ static void test_pins_and_blocklist_go_by_digest(void **state) {
         write_config(f->dir.fd, POLICY, lock, SOURCES);
         free(lock);
         p = load(f);
-        assert_int_equal(check_integrity(p, &a, &f->digest, NULL, &s), 0);
+        assert_int_equal(check_integrity(p, &a, &f->digest, &no_summary, NULL, &s), 0);
         expect(&s, STAGE_PASS, "INTEGRITY-003");
         {
                 struct sha256 other = f->digest;
 
                 other.b[31] ^= 1;
-                assert_int_equal(check_integrity(p, &a, &other, NULL, &s), 0);
+                assert_int_equal(check_integrity(p, &a, &other, &no_summary, NULL, &s), 0);
                 expect(&s, STAGE_FAIL, "INTEGRITY-001");
                 a.name = VIEW("another.gguf");
-                assert_int_equal(check_integrity(p, &a, &other, NULL, &s), 0);
+                assert_int_equal(check_integrity(p, &a, &other, &no_summary, NULL, &s), 0);
                 expect(&s, STAGE_PASS, NULL);
         }
         policy_free(p);
@@ -193,7 +224,7 @@ static void test_pins_and_blocklist_go_by_digest(void **state) {
         write_config(f->dir.fd, POLICY, lock, SOURCES);
         free(lock);
         p = load(f);
-        assert_int_equal(check_integrity(p, &a, &f->digest, NULL, &s), 0);
+        assert_int_equal(check_integrity(p, &a, &f->digest, &no_summary, NULL, &s), 0);
         expect(&s, STAGE_FAIL, "INTEGRITY-002");
         policy_free(p);
 }
@@ -478,6 +509,7 @@ int main(void) {
                 CASE(test_sources_are_compared_in_one_form),
                 CASE(test_size_and_format_follow_the_policy),
                 CASE(test_pins_and_blocklist_go_by_digest),
+                CASE(test_a_pinned_chat_template_must_be_there),
                 CASE(test_a_damaged_file_is_never_an_empty_one),
                 CASE(test_the_digest_of_the_policy_follows_every_file),
                 CASE(test_signatures_of_trusted_keys_pass_and_all_others_fail),
