@@ -3,6 +3,7 @@
 #include "core/sig_body.h"
 #include "core/sig_certificate.h"
 #include "core/sig_check.h"
+#include "core/sig_intoto.h"
 #include "core/sig_log.h"
 #include "core/sig_root.h"
 #include "core/sig_statement.h"
@@ -17,7 +18,8 @@ static const char key_pem[] = "-----BEGIN PUBLIC KEY-----\n"
 static struct sig_trust *trust_of_key(void) {
         static struct sig_trust *t;
 
-        if (!t && sig_trust_of_key(view_make(key_pem, sizeof key_pem - 1), "fuzz", &t, NULL) < 0)
+        if (!t && (sig_trust_of_key(view_make(key_pem, sizeof key_pem - 1), "fuzz", &t, NULL) < 0 ||
+                   sig_trust_add_builder(t, VIEW("urn:builder")) < 0))
                 abort();
         return t;
 }
@@ -73,6 +75,41 @@ static void statement(struct view text) {
                         abort();
 }
 
+/* Statements of others: subjects as files, a builder that is believed or not. */
+static void intoto(struct view text, const struct sig_trust *t) {
+        static const struct sha256 file = {{1, 2, 3}};
+        struct fault why = FAULT_NONE;
+
+        for (int one = 0; one < 2; one++) {
+                _cleanup_(sig_statement_freep) struct sig_statement *s = NULL;
+                struct view builder;
+                int r = sig_intoto_files(text, t, one ? &file : NULL, &s, &builder, &why);
+
+                if (r < 0 && r != -ENOMEM && !why.rule)
+                        abort();
+                for (size_t i = 0; r >= 0 && i < s->n_resources; i++)
+                        if (!sig_path_is_safe(s->resources[i].path) &&
+                            !view_eq_str(s->resources[i].path, "."))
+                                abort();
+        }
+}
+
+/* A bare envelope that nobody who is believed has signed never becomes a verdict. */
+static void envelope(struct view text, const struct sig_trust *t) {
+        _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
+        struct sig_summary summary;
+        struct fault why = FAULT_NONE;
+
+        if (sig_envelope_read(text, &b, &why) < 0) {
+                if (!why.rule && why.code != -ENOMEM)
+                        abort();
+                return;
+        }
+        intoto(b->payload, t);
+        if (sig_summary_read(b, &t->keys[0], &summary, &why) >= 0)
+                abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         struct view text = view_make(data, n);
         _cleanup_(sig_bundle_freep) struct sig_bundle *b = NULL;
@@ -80,6 +117,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         struct fault why = FAULT_NONE;
 
         statement(text);
+        intoto(text, trust_of_key());
+        envelope(text, trust_of_key());
         (void)!sig_root_read(text, &root, NULL);
         if (sig_bundle_read(text, &b, &why) >= 0) {
                 statement(b->payload);
