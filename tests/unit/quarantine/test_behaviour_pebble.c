@@ -10,9 +10,11 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "quarantine/behaviour.h"
+#include "support/split_gguf.h"
 #include "support/temp_dir.h"
 
 #define SEEDS_MAX 1000
+#define PARTS     3
 
 static struct fixture {
         struct temp_dir dir;
@@ -91,24 +93,56 @@ static void print_findings(const struct stage *s) {
                 (void)printf("#    %s %s\n", s->findings[i].rule, s->findings[i].message);
 }
 
-static void test_model(const char *name, const struct prompt_set *set, const struct variation_seed *seed,
-                       struct stage *ret) {
-        _cleanup_(freep) char *path = source_path(name);
-        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+static void test_artifact(const struct artifact *a, enum model_kind kind, const struct prompt_set *set,
+                          const struct variation_seed *seed, struct stage *ret) {
         struct behaviour b = {.launcher = fx.launcher,
                               .prompts = set,
                               .has_worker_root = true,
                               .threads = 1,
                               .known_fd = -EBADF,
                               .seed = seed};
+        struct model_summary summary = {.kind = kind, .context_length = 512};
+
+        *ret = (struct stage){0};
+        assert_int_equal(behaviour_test(&b, fx.policy, a, &summary, NULL, ret), 0);
+}
+
+static void test_model(const char *name, const struct prompt_set *set, const struct variation_seed *seed,
+                       struct stage *ret) {
+        _cleanup_(freep) char *path = source_path(name);
+        _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
         struct artifact a = {.fd = fd, .name = VIEW("pebble.gguf"), .source = SOURCE_LOCAL};
-        struct model_summary summary = {.kind = MODEL_KIND_GGUF, .context_length = 512};
         struct stat st;
 
         assert_true(fd >= 0 && fstat(fd, &st) == 0);
         a.size = (uint64_t)st.st_size;
-        *ret = (struct stage){0};
-        assert_int_equal(behaviour_test(&b, fx.policy, &a, &summary, NULL, ret), 0);
+        test_artifact(&a, MODEL_KIND_GGUF, set, seed, ret);
+}
+
+/* The same model cut into parts. */
+static void test_in_parts(const char *name, const struct prompt_set *set, const struct variation_seed *seed,
+                          struct stage *ret) {
+        _cleanup_(freep) char *path = source_path(name);
+        _cleanup_(buf_donep) struct buf whole = BUF_INIT((size_t)16 << 20);
+        struct artifact_member parts[PARTS] = {0};
+        struct artifact a = {.fd = -EBADF,
+                             .members = parts,
+                             .n_members = PARTS,
+                             .name = VIEW("pebble"),
+                             .source = SOURCE_LOCAL};
+        char part[128];
+
+        assert_int_equal(read_file(path, whole.max, &whole), 0);
+        assert_int_equal(split_gguf_files(buf_view(&whole), PARTS, fx.dir.fd, "pebble"), 0);
+        a.size = whole.n;
+        for (unsigned i = 0; i < PARTS; i++) {
+                split_gguf_name("pebble", i, PARTS, part);
+                parts[i].fd = open_beneath(fx.dir.fd, part, O_RDONLY, 0);
+                assert_true(parts[i].fd >= 0);
+        }
+        test_artifact(&a, MODEL_KIND_GGUF_SET, set, seed, ret);
+        for (unsigned i = 0; i < PARTS; i++)
+                close_fd(parts[i].fd);
 }
 
 /* The prompts of one suite, or all. The texts stay the set's. */
@@ -186,11 +220,28 @@ static void test_the_same_seed_gives_the_same_findings(void **state) {
         stage_done(&b);
 }
 
+static void test_a_model_in_parts_is_tested_as_the_whole_one(void **state) {
+        struct prompt_set suite = part_of(&fx.prompts, 0);
+        struct variation_seed seed = seed_of(0);
+        struct stage a, b;
+
+        test_model(twins[0].complies, &suite, &seed, &a);
+        test_in_parts(twins[0].complies, &suite, &seed, &b);
+        assert_int_equal(a.status, b.status);
+        assert_int_equal(a.n, b.n);
+        for (size_t i = 0; i < a.n; i++)
+                assert_string_equal(a.findings[i].message, b.findings[i].message);
+        stage_done(&a);
+        stage_done(&b);
+        free(suite.list);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_the_twins_come_out_on_their_sides_in_every_suite),
                 cmocka_unit_test(test_the_twins_come_out_on_their_sides_in_every_quantisation),
                 cmocka_unit_test(test_the_same_seed_gives_the_same_findings),
+                cmocka_unit_test(test_a_model_in_parts_is_tested_as_the_whole_one),
         };
 
         if (!find_worker_root()) {
