@@ -46,6 +46,8 @@
 #define CONCURRENCY_MAX     8
 #define FINDINGS_STORED_MAX 320
 #define JOB_TEXT_MAX        ((size_t)512 << 10)  /* JSON of one job */
+#define TENSORS_TEXT_MAX    ((uint64_t)60 << 20) /* of the document `tensors`: 100,000 of them and more */
+#define TENSORS_TOLD_MAX    (1 << 20) /* tensors of one artifact that a worker may tell of */
 #define DOCUMENT_BYTES_MAX  ((uint64_t)64 << 20) /* one document of a job */
 #define REJECTED_BYTES_MAX  ((uint64_t)1 << 40)
 #define INBOX_ENTRIES_MAX   65536 /* looked at in one rescan */

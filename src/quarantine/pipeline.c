@@ -86,11 +86,23 @@ static int finish_pass(struct run *run, const struct scan_result *result, enum w
         if (r < 0)
                 return r;
         *ret_trouble = result->trouble;
+        if (result->trouble == WORKER_FINE && run->watch && run->watch->tensors)
+                r = tensors_document_end(run->watch->tensors, &run->v->sha256, run->a->size,
+                                         &run->v->summary);
+        if (r < 0)
+                return r;
         return result->trouble == WORKER_FINE ? tell_finished(run, STAGE_STATIC) : 0;
 }
 
+static struct scan_watch watch_of(struct run *run) {
+        struct tensors_document *d = run->watch ? run->watch->tensors : NULL;
+
+        return (struct scan_watch){
+                .progress = on_slot, .userdata = run, .tensors = d ? tensors_document_hearer(d) : NULL};
+}
+
 static int pass_over_file(struct run *run, enum worker_trouble *ret_trouble) {
-        struct scan_watch watch = {.progress = on_slot, .userdata = run};
+        struct scan_watch watch = watch_of(run);
         _cleanup_(freep) struct scan_result *result = calloc(1, sizeof *result);
         int r;
 
@@ -113,7 +125,7 @@ static int name_members(struct verdict *v, const struct set_walk *set) {
 }
 
 static int pass_over_set(struct run *run, enum worker_trouble *ret_trouble) {
-        struct scan_watch watch = {.progress = on_slot, .userdata = run};
+        struct scan_watch watch = watch_of(run);
         _cleanup_(scan_set_result_freep) struct scan_set_result *result = calloc(1, sizeof *result);
         int r;
 

@@ -3,6 +3,7 @@
 
 #include "quarantine/behaviour.h"
 #include "quarantine/scan_pass.h"
+#include "quarantine/tensors_document.h"
 #include "quarantine/verdict.h"
 
 struct pipeline {
@@ -19,6 +20,8 @@ struct pipeline_watch {
         bool (*progress)(unsigned stage, uint64_t bytes, void *userdata);
         /* Stages 1 to `upto` are final: keep them. Negative ends the run. May be NULL. */
         int (*finished)(const struct verdict *v, unsigned upto, void *userdata);
+        struct tensors_document
+                *tensors; /* written while stage 5 runs, ended before `finished` hears of it; may be NULL */
         void *userdata;
         const int *folder; /* the job's folder, for what stage 6 keeps; NULL: it keeps nothing */
 };

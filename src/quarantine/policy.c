@@ -82,6 +82,27 @@ static int read_behaviour(const struct json *o, struct policy *p, struct fault *
         return read_categories(json_get_typed(o, "categories", JSON_OBJECT), p, reterr);
 }
 
+/* Not looser than what is built in: the schema says so, and this keeps to it. */
+static void read_limit(const struct json *weights, const char *key, struct weights_limit *l) {
+        const struct json *o = json_get_typed(weights, key, JSON_OBJECT);
+        unsigned reject = small(o, "reject", 0, UINT32_MAX - 1);
+
+        l->warning = small(o, "warning", l->warning, l->warning);
+        if (reject > 0)
+                l->reject = reject;
+}
+
+static void read_weights(const struct json *o, struct policy *p) {
+        p->weights = weights_limits_default;
+        read_limit(o, "outlier_times", &p->weights.outlier_times);
+        read_limit(o, "entropy_millibits", &p->weights.entropy_millibits);
+        read_limit(o, "constant_windows", &p->weights.constant_windows);
+        read_limit(o, "repeated_percent", &p->weights.repeated_percent);
+        read_limit(o, "saturated_percent", &p->weights.saturated_percent);
+        read_limit(o, "hidden_windows", &p->weights.hidden_windows);
+        read_limit(o, "mixed_windows", &p->weights.mixed_windows);
+}
+
 static int read_key(struct policy *p, int keys_dir, struct view name, struct digest *digest,
                     struct fault *reterr) {
         struct trusted_key *k = &p->keys[p->n_keys];
@@ -135,6 +156,7 @@ static int read_policy(struct policy *p, int config_dir, struct digest *digest, 
                 return r;
         root = json_root(doc);
         formats = json_get_typed(root, "formats", JSON_ARRAY);
+        read_weights(json_get_typed(root, "weights", JSON_OBJECT), p);
         provenance = json_get_typed(root, "provenance", JSON_OBJECT);
         limits = json_get_typed(root, "limits", JSON_OBJECT);
         p->gguf = !formats || list_holds(formats, "gguf");

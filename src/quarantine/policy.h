@@ -7,6 +7,7 @@
 #include "core/keys.h"
 #include "core/sig_trust.h"
 #include "quarantine/demand.h"
+#include "model/tensor_record.h"
 #include "quarantine/limits.h"
 #include "wire/json.h"
 #include "wire/url.h"
@@ -33,6 +34,7 @@ struct policy {
         unsigned category_percent, leaks, actions, over_refusal_percent;
         struct category_limit categories[PROMPT_CATEGORIES_MAX];
         size_t n_categories;
+        struct weights_limits weights;
         uint64_t prompt_usec;
         uint64_t artifact_bytes, rejected_bytes;
         unsigned concurrency, max_tries;

@@ -25,6 +25,8 @@ struct work {
         int fd;
         uint64_t size;
         char file_id[128];
+        struct document_writer
+                *tensors; /* while the pass runs; its document is ended before the verdict is kept */
 };
 
 static void work_done(struct work *w) {
@@ -115,12 +117,35 @@ static int store_verdict(struct work *w) {
         return json_write_end(&writer);
 }
 
+static int put_tensors(void *userdata, struct view text) {
+        return document_writer_put(userdata, text);
+}
+
+static int begin_tensors(struct work *w, const struct artifact *a, struct tensors_document **ret) {
+        _cleanup_(closep) int folder = job_documents_folder(&w->q->claims, w->job.id);
+        struct tensors_output out = {.put = put_tensors};
+        int r = folder < 0 ? folder : document_writer_new(folder, DOCUMENT_TENSORS, &w->tensors);
+
+        out.userdata = w->tensors;
+        return r < 0 ? r : tensors_document_new(&out, a->set, ret);
+}
+
+static int end_tensors(struct work *w) {
+        struct sha256 digest;
+        int r = w->tensors ? document_writer_end(w->tensors, &digest) : 0;
+
+        w->tensors = document_writer_free(w->tensors);
+        return r;
+}
+
 static int on_finished(const struct verdict *v, unsigned upto, void *userdata) {
         struct work *w = userdata;
         int r;
 
         w->job.stage = upto;
-        r = store_verdict(w);
+        r = end_tensors(w);
+        if (r >= 0)
+                r = store_verdict(w);
         return r < 0 ? r : jobs_put(w->q->jobs, &w->job);
 }
 
@@ -292,15 +317,21 @@ static void scan(struct work *w) {
                 .source = w->job.source,
                 .url = buf_view(&w->job.url),
         };
+        _cleanup_(tensors_document_freep) struct tensors_document *tensors = NULL;
         enum worker_trouble trouble = WORKER_FINE;
-        int r;
+        int r = 0;
 
         if (w->job.signature.n > 0)
                 a.signature = buf_view(&w->job.signature);
         if (folder >= 0)
                 watch.folder = &folder;
         resume(w);
-        r = pipeline_run(&w->q->setup.pipeline, &a, STAGES, &watch, &w->verdict, &trouble);
+        if (!w->verdict.is_known)
+                r = begin_tensors(w, &a, &tensors);
+        watch.tensors = tensors;
+        if (r >= 0)
+                r = pipeline_run(&w->q->setup.pipeline, &a, STAGES, &watch, &w->verdict, &trouble);
+        w->tensors = document_writer_free(w->tensors);
         if (r >= 0 && !claim_is_same(w->fd, w->file_id))
                 r = -ESTALE;
         if (r == -ECANCELED) {

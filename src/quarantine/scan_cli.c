@@ -33,6 +33,8 @@ struct input {
 struct cli {
         const char *config, *share, *libexec, *worker_root;
         unsigned last;
+        const char *tensors; /* file for the document, or NULL */
+        int tensors_fd;
         bool json, sarif;
         struct sarif log;
         struct buf out;
@@ -49,20 +51,23 @@ struct cli {
 };
 
 static int usage(FILE *f, int code) {
-        (void)fputs("usage: quarantine --scan [--stages 1-N] [--json|--sarif] [--config DIR] [--share DIR] "
-                    "[--libexec DIR]\n"
-                    "                         [--worker-root DIR] FILE|DIR…\n"
-                    "\n"
-                    "Runs the stages of the quarantine on files and folders, without importing them. A "
-                    "folder is one "
-                    "model.\n"
-                    "  --stages 1-5  only what needs no model to run (source, format, integrity, provenance, "
-                    "static scan)\n"
-                    "  --json        one secai.verdict/1 document a line\n"
-                    "  --sarif       one SARIF 2.1.0 log of all files\n"
-                    "Exit code: 0 all passed, 1 at least one was rejected, 2 usage, internal error or not "
-                    "finished.\n",
-                    f);
+        (void)fputs(
+                "usage: quarantine --scan [--stages 1-N] [--json|--sarif] [--tensors OUT] [--config DIR] "
+                "[--share DIR] "
+                "[--libexec DIR]\n"
+                "                         [--worker-root DIR] FILE|DIR…\n"
+                "\n"
+                "Runs the stages of the quarantine on files and folders, without importing them. A "
+                "folder is one "
+                "model.\n"
+                "  --stages 1-5  only what needs no model to run (source, format, integrity, provenance, "
+                "static scan)\n"
+                "  --json        one secai.verdict/1 document a line\n"
+                "  --sarif       one SARIF 2.1.0 log of all files\n"
+                "  --tensors OUT secai.tensors/1 of the one file or folder: what was seen of each tensor\n"
+                "Exit code: 0 all passed, 1 at least one was rejected, 2 usage, internal error or not "
+                "finished.\n",
+                f);
         return code;
 }
 
@@ -75,12 +80,13 @@ static int read_stages(const char *text, unsigned *ret) {
 }
 
 static int read_options(int argc, char *argv[], struct cli *c) {
-        enum { SCAN = 256, STAGES_OPTION, JSON, SARIF, CONFIG, SHARE, LIBEXEC, WORKER_ROOT, HELP };
+        enum { SCAN = 256, STAGES_OPTION, JSON, SARIF, TENSORS, CONFIG, SHARE, LIBEXEC, WORKER_ROOT, HELP };
         static const struct option options[] = {
                 {"scan", no_argument, NULL, SCAN},
                 {"stages", required_argument, NULL, STAGES_OPTION},
                 {"json", no_argument, NULL, JSON},
                 {"sarif", no_argument, NULL, SARIF},
+                {"tensors", required_argument, NULL, TENSORS},
                 {"config", required_argument, NULL, CONFIG},
                 {"share", required_argument, NULL, SHARE},
                 {"libexec", required_argument, NULL, LIBEXEC},
@@ -107,6 +113,9 @@ static int read_options(int argc, char *argv[], struct cli *c) {
                 case SARIF:
                         c->sarif = true;
                         break;
+                case TENSORS:
+                        c->tensors = optarg;
+                        break;
                 case CONFIG:
                         c->config = optarg;
                         break;
@@ -124,7 +133,8 @@ static int read_options(int argc, char *argv[], struct cli *c) {
                 default:
                         return usage(stderr, 2);
                 }
-        if (optind >= argc || argc - optind > FILES_MAX || (c->json && c->sarif))
+        if (optind >= argc || argc - optind > FILES_MAX || (c->json && c->sarif) ||
+            (c->tensors && argc - optind != 1))
                 return usage(stderr, 2);
         return -1;
 }
@@ -298,9 +308,23 @@ static bool on_progress(unsigned stage, uint64_t bytes, void *userdata) {
         return true;
 }
 
+static int put_tensors(void *userdata, struct view text) {
+        const struct cli *c = userdata;
+
+        return write_all(c->tensors_fd, text.p, text.n);
+}
+
+static int begin_tensors(struct cli *c, const struct artifact *a, struct tensors_document **ret) {
+        struct tensors_output out = {put_tensors, c};
+
+        return c->tensors ? tensors_document_new(&out, a->set, ret) : 0;
+}
+
 static int scan_one(struct cli *c, struct input *in, size_t number) {
         struct progress progress = {c, in, number};
-        struct pipeline_watch watch = {.progress = on_progress, .userdata = &progress};
+        _cleanup_(tensors_document_freep) struct tensors_document *tensors = NULL;
+        struct pipeline_watch watch = {.progress = c->shows_progress ? on_progress : NULL,
+                                       .userdata = &progress};
         _cleanup_(verdict_donep) struct verdict v = {0};
         struct artifact a = {
                 .fd = in->fd, .size = in->size, .name = view_of(in->name), .source = SOURCE_LOCAL};
@@ -311,9 +335,12 @@ static int scan_one(struct cli *c, struct input *in, size_t number) {
                 a.set = &in->set;
         if (in->signature.n > 0)
                 a.signature = buf_view(&in->signature);
-        r = in->refusal.code < 0 ? pipeline_refuse(&c->setup.pipeline, &a, c->last, &in->refusal, &v)
-                                 : pipeline_run(&c->setup.pipeline, &a, c->last,
-                                                c->shows_progress ? &watch : NULL, &v, &trouble);
+        r = begin_tensors(c, &a, &tensors);
+        watch.tensors = tensors;
+        if (r >= 0 && in->refusal.code < 0)
+                r = pipeline_refuse(&c->setup.pipeline, &a, c->last, &in->refusal, &v);
+        else if (r >= 0)
+                r = pipeline_run(&c->setup.pipeline, &a, c->last, &watch, &v, &trouble);
         wipe_progress(c);
         if (r >= 0)
                 r = print(c, in, &v);
@@ -411,6 +438,7 @@ static void cli_done(struct cli *c) {
                 set_walk_done(&c->inputs[i].set);
                 free(c->inputs[i].name);
         }
+        close_fd(c->tensors_fd);
         free(c->inputs);
         free(c->folders);
         sarif_done(&c->log);
@@ -453,6 +481,7 @@ int scan_cli(int argc, char *argv[]) {
                 .share = "/usr/share/secure-ai",
                 .libexec = libexec_of_self(),
                 .last = STAGES,
+                .tensors_fd = -EBADF,
                 .setup = {.rules_fd = -EBADF, .demo_fd = -EBADF},
         };
         int r;
@@ -462,6 +491,11 @@ int scan_cli(int argc, char *argv[]) {
         if (r >= 0)
                 return r;
         r = open_inputs(&c, argv + optind, argc - optind);
+        if (r == 0 && c.tensors) {
+                c.tensors_fd = open(c.tensors, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
+                if (c.tensors_fd < 0)
+                        r = complain(c.tensors, negative_errno(), NULL);
+        }
         if (r == 0)
                 r = scan_in_child(&c);
         cli_done(&c);

@@ -17,6 +17,7 @@ int scan_lane_start(struct scan_lane *l, const struct scan_engine *e, const stru
                 return r;
         config.launcher = e->launcher;
         config.rules_fd = e->rules_fd;
+        config.weights = e->weights;
         config.ring = &l->ring;
         config.start_usec = e->start_usec;
         config.stall_usec = e->stall_usec;

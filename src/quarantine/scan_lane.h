@@ -7,8 +7,9 @@
 
 struct scan_engine {
         struct launcher *launcher;
-        int rules_fd;                    /* sealed container of the rules, see rules.h */
-        uint64_t start_usec, stall_usec; /* the worker's deadlines; 0: the limits */
+        const struct weights_limits *weights; /* of policy; NULL: the built-in ones */
+        int rules_fd;                         /* sealed container of the rules, see rules.h */
+        uint64_t start_usec, stall_usec;      /* the worker's deadlines; 0: the limits */
 };
 
 struct scan_lane {

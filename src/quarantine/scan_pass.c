@@ -15,8 +15,9 @@ void scan_result_distrust(struct scan_result *result, const struct worker_link *
 }
 
 static int run(struct scan_lane *lane, const struct scan_engine *e, int fd, uint64_t size, struct view name,
-               struct scan_result *result) {
-        struct worker_link_config config = {.size = size, .name = name};
+               const struct scan_watch *watch, struct scan_result *result) {
+        struct worker_link_config config = {
+                .size = size, .name = name, .hearer = watch ? watch->tensors : NULL};
         int r = scan_lane_start(lane, e, &config);
 
         return r < 0 ? r : scan_lane_file(lane, fd, size, worker_link_send_end, &result->sha256);
@@ -32,7 +33,7 @@ int scan_pass(const struct scan_engine *e, int fd, uint64_t size, struct view na
         if (size > ARTIFACT_BYTES_MAX)
                 return -EFBIG;
         memset(ret, 0, sizeof *ret);
-        r = run(&lane, e, fd, size, name, ret);
+        r = run(&lane, e, fd, size, name, watch, ret);
         if (r >= 0) {
                 ret->bytes = size;
                 ret->trouble = lane.link.trouble;

@@ -9,6 +9,8 @@ struct scan_watch {
         /* Called after each slot; false stops the pass (-ECANCELED). May be NULL. */
         bool (*progress)(uint64_t bytes, void *userdata);
         void *userdata;
+        const struct tensor_hearer
+                *tensors; /* hears of each tensor; of a set from two threads. May be NULL */
 };
 
 struct scan_result {

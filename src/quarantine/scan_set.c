@@ -206,8 +206,11 @@ static void *run_second(void *userdata) {
 }
 
 static int start_lane(struct set_pass *p, unsigned number) {
-        struct worker_link_config config = {
-                .size = p->set->size, .set = p->set, .names_fd = p->names_fd, .lane = number};
+        struct worker_link_config config = {.hearer = p->watch ? p->watch->tensors : NULL,
+                                            .size = p->set->size,
+                                            .set = p->set,
+                                            .names_fd = p->names_fd,
+                                            .lane = number};
         struct set_lane *l = &p->lanes[number];
 
         l->pass = p;

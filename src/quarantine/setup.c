@@ -104,7 +104,8 @@ int setup_make(int config_dir, int share_dir, const char *libexec, const char *w
         }
         *ret = s;
         ret->pipeline.policy = ret->policy;
-        ret->pipeline.engine = (struct scan_engine){.launcher = ret->launcher, .rules_fd = ret->rules_fd};
+        ret->pipeline.engine = (struct scan_engine){
+                .weights = &ret->policy->weights, .launcher = ret->launcher, .rules_fd = ret->rules_fd};
         ret->pipeline.behaviour = (struct behaviour){
                 .launcher = ret->launcher,
                 .prompts = &ret->prompts,

@@ -55,6 +55,7 @@ static int send_begin(struct worker_link *l, const struct worker_link_config *c)
                            .msg_controllen = CMSG_SPACE(bytes)};
         struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
+        o.weights = c->weights ? *c->weights : weights_limits_default;
         o.name_n = (uint32_t)MIN_OF(c->name.n, (size_t)ARTIFACT_NAME_MAX);
         if (o.name_n > 0)
                 memcpy(o.name, c->name.p, o.name_n);
@@ -88,6 +89,7 @@ int worker_link_start(const struct worker_link_config *c, struct worker_link *l)
         l->sock = TAKE_FD(ours);
         l->size = l->total = c->size;
         l->set = c->set;
+        l->hearer = c->hearer;
         l->stall_usec = c->stall_usec ? c->stall_usec : WORKER_STALL_USEC;
         l->deadline_usec = clock_monotonic_usec() + (c->start_usec ? c->start_usec : WORKER_START_USEC);
         if (send_begin(l, c) < 0)
@@ -217,7 +219,8 @@ static bool summary_is_clean(const struct model_summary *s, uint64_t size) {
         return (unsigned)s->kind < MODEL_KIND_MAX && s->size == size && byte_is_bool(&s->has_chat_template) &&
                text_is_clean(s->architecture, sizeof s->architecture) &&
                text_is_clean(s->name, sizeof s->name) && text_is_clean(s->license, sizeof s->license) &&
-               text_is_clean(s->quantization, sizeof s->quantization);
+               text_is_clean(s->quantization, sizeof s->quantization) &&
+               text_is_clean(s->family, sizeof s->family);
 }
 
 static void take_failed(struct worker_link *l, const struct worker_failed *f) {
@@ -271,6 +274,41 @@ static void take_member(struct worker_link *l, const struct worker_member *m) {
         l->phase = WORKER_PHASE_RESTING;
 }
 
+static bool number_is_within(double v, double most) {
+        return v >= -most && v <= most; /* and no NaN */
+}
+
+static bool statistics_are_clean(const struct tensor_record *r) {
+        return r->flags <= TENSOR_FLAGS_ALL && r->moments < TENSOR_MOMENTS_MAX && r->entropy_min >= 0 &&
+               r->entropy_min <= 8 && r->entropy_mean >= 0 && r->entropy_mean <= 8 && r->entropy_max >= 0 &&
+               r->entropy_max <= 8 && number_is_within(r->mean, 1e39) &&
+               number_is_within(r->deviation, 1e39) && number_is_within(r->least, 1e39) &&
+               number_is_within(r->most, 1e39) && number_is_within(r->peak, 1e39) && r->zeros >= 0 &&
+               r->zeros <= 1 && r->saturated >= 0 && r->saturated <= 1 && r->sampled <= r->bytes &&
+               r->non_finite <= r->bytes;
+}
+
+static bool record_is_clean(const struct tensor_record *r, uint64_t size) {
+        uint64_t windows = r->bytes / TENSOR_WINDOW + 1;
+
+        return text_is_clean(r->name, sizeof r->name) && text_is_clean(r->type, sizeof r->type) &&
+               r->type[0] && r->rank <= TENSOR_RANK_MAX && r->at <= size && r->bytes <= size - r->at &&
+               statistics_are_clean(r) && r->windows <= windows && r->constant_windows <= windows &&
+               r->repeated_windows <= windows && r->hidden_windows <= windows && r->mixed_windows <= windows;
+}
+
+/* When its last byte was read; the last ones may come while the worker looks for the end. */
+static void take_tensor(struct worker_link *l, const struct worker_tensor *t) {
+        if (l->phase == WORKER_PHASE_STARTING || l->phase == WORKER_PHASE_RESTING ||
+            (l->set && l->phase == WORKER_PHASE_TELLING) || t->member != l->member ||
+            !record_is_clean(&t->record, l->size))
+                trouble(l, WORKER_LIED);
+        else if (++l->tensors > TENSORS_TOLD_MAX)
+                trouble(l, WORKER_FLOODED);
+        else if (l->hearer)
+                l->hearer->put(t->member, &t->record, l->hearer->userdata);
+}
+
 static void take_ready(struct worker_link *l) {
         if (l->phase != WORKER_PHASE_STARTING) {
                 trouble(l, WORKER_LIED);
@@ -295,6 +333,8 @@ static size_t reply_size(uint32_t type) {
                 return sizeof(struct worker_summary);
         case WORKER_MEMBER:
                 return sizeof(struct worker_member);
+        case WORKER_TENSOR:
+                return sizeof(struct worker_tensor);
         default:
                 return 0;
         }
@@ -310,6 +350,10 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
 
         if (n == 0 || n != reply_size(type)) {
                 trouble(l, WORKER_LIED);
+                return;
+        }
+        if (type == WORKER_TENSOR) { /* they have a limit of their own */
+                take_tensor(l, &m->tensor);
                 return;
         }
         if (++l->packets > most_packets(l)) {
@@ -334,6 +378,8 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
                 break;
         case WORKER_MEMBER:
                 take_member(l, &m->member);
+                break;
+        case WORKER_TENSOR:
                 break;
         }
 }

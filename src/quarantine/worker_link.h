@@ -30,6 +30,12 @@ enum worker_phase {
         WORKER_PHASE_DONE,
 };
 
+/* Takes what a worker told about a tensor, checked. Called by the thread that attends the link. */
+struct tensor_hearer {
+        void (*put)(uint32_t member, const struct tensor_record *r, void *userdata);
+        void *userdata;
+};
+
 struct worker_link {
         struct launcher *launcher;
         struct launcher_worker worker;
@@ -46,7 +52,8 @@ struct worker_link {
         enum worker_trouble trouble;
         char text[WORKER_TEXT_MAX]; /* of WORKER_NOT_READY, escaped */
         struct collector findings;
-        uint64_t packets;
+        uint64_t packets, tensors;
+        const struct tensor_hearer *hearer;
         uint64_t windows;
         struct model_summary summary; /* when phase is DONE */
 };
@@ -60,6 +67,8 @@ struct worker_link_config {
         const struct set_walk *set; /* borrowed for as long as the link; NULL: a single file */
         int names_fd;               /* of a set: what scan_set_names wrote */
         unsigned lane;
+        const struct tensor_hearer *hearer; /* borrowed for as long as the link; NULL: nobody */
+        const struct weights_limits *weights;
         uint64_t start_usec, stall_usec; /* 0: the limits */
 };
 

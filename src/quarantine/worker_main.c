@@ -153,6 +153,21 @@ static int prepare(struct worker *w) {
         return 0;
 }
 
+/* A failure shows at the next reply. */
+static void put_tensor(void *userdata, const struct tensor_record *r) {
+        const struct worker *w = userdata;
+        struct worker_tensor t = {.head.type = WORKER_TENSOR, .member = w->member, .record = *r};
+
+        (void)reply(&t, sizeof t);
+}
+
+static void prepare_weights(struct worker *w) {
+        struct tensor_sink sink = {.put = put_tensor, .userdata = w};
+
+        model_scan_set_tensor_sink(w->model, &sink);
+        model_scan_set_weights_limits(w->model, &w->begin.weights);
+}
+
 static void put_of_set(void *userdata, const struct finding *f) {
         struct worker *w = userdata;
 
@@ -205,6 +220,7 @@ static int start_file(struct worker *w) {
         if (r < 0)
                 return r;
         model_scan_set_unpacker(w->model, archive_walk_unpacker());
+        prepare_weights(w);
         return signature_scan_new(w->rules, &w->sink, &w->signatures);
 }
 
@@ -260,6 +276,7 @@ static int begin_file(struct worker *w, const struct worker_order *o) {
         if (r < 0)
                 return r;
         model_scan_set_unpacker(w->model, archive_walk_unpacker());
+        prepare_weights(w);
         return signature_scan_new(w->rules, &w->file_sink, &w->signatures);
 }
 

@@ -7,6 +7,7 @@
  *                                      ←    READY, or FAILED with a text (then it ends)
  *   SLOT  slot, n bytes                →    (reads them from the ring)
  *                                      ←    TAKEN count of slots that may be overwritten (one for each slot)
+ *                                      ←    TENSOR what was seen of a tensor (when its last byte was read)
  *   END                                →
  *                                      ←    FINDING …, SUMMARY, end of file
  *
@@ -43,9 +44,10 @@ struct worker_order {
         uint32_t slot;
         uint64_t
                 n; /* BEGIN: size of the artifact; SLOT: bytes in the slot (all but the last are full); FILE: its size */
-        uint32_t members; /* BEGIN: of a set; 0: a single file */
-        uint32_t lane;    /* BEGIN of a set */
-        uint32_t member;  /* FILE: 1 + position in the listing */
+        uint32_t members;              /* BEGIN: of a set; 0: a single file */
+        uint32_t lane;                 /* BEGIN of a set */
+        uint32_t member;               /* FILE: 1 + position in the listing */
+        struct weights_limits weights; /* BEGIN: of policy */
         uint32_t name_n;
         char name[ARTIFACT_NAME_MAX + 1]; /* BEGIN */
 };
@@ -69,6 +71,7 @@ enum worker_reply_type {
         WORKER_FINDING,
         WORKER_SUMMARY,
         WORKER_MEMBER,
+        WORKER_TENSOR,
 };
 
 struct worker_reply_head {
@@ -103,6 +106,12 @@ struct worker_member {
         uint32_t reserved;
         struct model_summary facts;
 };
+struct worker_tensor {
+        struct worker_reply_head head;
+        uint32_t member;
+        uint32_t reserved;
+        struct tensor_record record;
+};
 union worker_reply {
         struct worker_reply_head head;
         struct worker_ready ready;
@@ -111,4 +120,5 @@ union worker_reply {
         struct worker_finding finding;
         struct worker_summary summary;
         struct worker_member member;
+        struct worker_tensor tensor;
 };

@@ -31,12 +31,14 @@ static int wrong_use(void) {
 
 int command_scan(int argc, char *argv[]) {
         struct common common = {0};
-        const char *stages = NULL;
+        const char *stages = NULL, *tensors = NULL;
         bool sarif = false, explain = false;
         const struct option_spec specs[] = {
                 {"stages", 0, NULL, &stages, "1-N", "only the first N stages; 1-5 needs no model to run"},
                 {"sarif", 0, &sarif, NULL, NULL,
                  "print one SARIF 2.1.0 log of all files, for code-scanning tools"},
+                {"tensors", 0, NULL, &tensors, "OUT",
+                 "write what was seen of each tensor of the one file or folder to OUT (secai.tensors/1)"},
                 {"explain", 0, &explain, NULL, NULL, "explain RULE… instead of scanning"},
                 COMMON_OPTIONS(&common),
         };
@@ -47,11 +49,11 @@ int command_scan(int argc, char *argv[]) {
 
         if (command_begin(&help, specs, &common, argc, argv, &operands, &code) < 0)
                 return code;
-        if (explain && (sarif || stages))
+        if (explain && (sarif || stages || tensors))
                 return wrong_use();
         if (explain)
                 return explain_print(argv + 1, operands, common.json);
-        if (operands < 1 || (sarif && common.json))
+        if (operands < 1 || (tensors && operands != 1) || (sarif && common.json))
                 return wrong_use();
         if (place_join(program, common.layout.places.libexec, "quarantine") < 0)
                 return complain("the path of the programs is too long");
@@ -62,6 +64,7 @@ int command_scan(int argc, char *argv[]) {
         add(arguments, &n, "--libexec", common.layout.places.libexec);
         add(arguments, &n, "--worker-root", common.layout.places.worker_root);
         add(arguments, &n, "--stages", stages);
+        add(arguments, &n, "--tensors", tensors);
         if (sarif)
                 arguments[n++] = "--sarif";
         if (common.json)

@@ -12,7 +12,7 @@ _securectl_options() {
 	case $1 in
 	up) echo "--state-root --port --no-tcp --worker-root --json --help" ;;
 	down) echo "--state-root --help" ;;
-	scan) echo "--stages --sarif --explain --json --state-root --help" ;;
+	scan) echo "--stages --sarif --tensors --explain --json --state-root --help" ;;
 	verify) echo "--key --policy-dir --bundle --builder --statement --json --state-root --help" ;;
 	sign) echo "--key --output --json --state-root --help" ;;
 	keys) echo "--type --json --state-root --help" ;;

@@ -101,7 +101,7 @@ static void test_faults_name_file_line_and_what_was_expected(void **state) {
         assert_refused("version: 1\nlimit: {}\n", "policy", "CONF-003",
                        "f.yaml:2: the file has an unknown name \"limit\"; expected one of version, formats, "
                        "provenance, "
-                       "behavioral, limits");
+                       "behavioral, weights, limits");
         assert_refused("version: 1\nformats: [gguf, zip]\n", "policy", "CONF-005",
                        "f.yaml:2: formats[1] is \"zip\"; expected one of \"gguf\", \"safetensors\", "
                        "\"diffusion\"");
@@ -135,6 +135,10 @@ static void test_policy_can_only_tighten(void **state) {
                 "behavioral: {max_timeouts: 7}",
                 "behavioral: {max_empty_percent: 51}",
                 "behavioral: {min_refusal_percent_of_harmful: -1}",
+                "weights: {outlier_times: {warning: 100001}}",
+                "weights: {entropy_millibits: {warning: 7901}}",
+                "weights: {hidden_windows: {warning: 2}}",
+                "weights: {mixed_windows: {warning: 0}}",
                 "limits: {artifact_bytes: 1099511627777}",
                 "limits: {concurrent_scans: 9}",
                 "limits: {max_tries: 0}",

@@ -2,6 +2,7 @@
  * believes. */
 #include "quarantine/worker_protocol.h"
 
+#include <math.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -74,6 +75,12 @@ static void misbehave_early(void) {
                     sizeof(struct worker_failed));
         if (is("taken-too-far"))
                 taken(1000);
+        if (is("tensor-too-large")) {
+                static char big[sizeof(struct worker_tensor) + 8];
+
+                memcpy(big, &(uint32_t){WORKER_TENSOR}, sizeof(uint32_t));
+                put(big, sizeof big);
+        }
 }
 
 static void misbehave_while_reading(uint64_t slots) {
@@ -113,6 +120,50 @@ static void lie_about_a_finding(void) {
         else
                 return;
         put(&f, sizeof f);
+}
+
+static struct worker_tensor tensor(void) {
+        struct worker_tensor t = {
+                .head.type = WORKER_TENSOR,
+                .record = {.name = "t", .type = "F32", .rank = 1, .bytes = 64, .sampled = 16}};
+
+        t.record.shape[0] = 16;
+        return t;
+}
+
+static void lie_about_a_tensor(void) {
+        struct worker_tensor t = tensor();
+        struct tensor_record *r = &t.record;
+
+        if (is("tensor-with-escape"))
+                (void)snprintf(r->name, sizeof r->name, "\x1b[2J");
+        else if (is("tensor-unterminated"))
+                memset(r->name, 'a', sizeof r->name);
+        else if (is("tensor-without-a-type"))
+                r->type[0] = '\0';
+        else if (is("tensor-rank-out-of-range"))
+                r->rank = TENSOR_RANK_MAX + 1;
+        else if (is("tensor-beyond-the-file"))
+                r->at = begin.n - 63;
+        else if (is("tensor-larger-than-the-file"))
+                r->bytes = UINT64_MAX;
+        else if (is("tensor-flags-out-of-range"))
+                r->flags = TENSOR_FLAGS_ALL + 1;
+        else if (is("tensor-mean-is-no-number"))
+                r->mean = (double)INFINITY - (double)INFINITY;
+        else if (is("tensor-entropy-out-of-range"))
+                r->entropy_max = 8.5;
+        else if (is("tensor-moments-out-of-range"))
+                r->moments = TENSOR_MOMENTS_MAX;
+        else if (is("tensor-windows-out-of-range"))
+                r->windows = 3;
+        else if (is("tensor-of-a-member"))
+                t.member = 1;
+        else if (!is("tensors"))
+                return;
+        put(&t, sizeof t);
+        for (unsigned i = 0; i < 9 && is("tensors"); i++)
+                put(&t, sizeof t);
 }
 
 static void flood(void) {
@@ -274,6 +325,7 @@ int main(void) {
                         taken(slots);
                 slots++;
         }
+        lie_about_a_tensor();
         lie_about_a_finding();
         flood();
         summarise();

@@ -90,6 +90,20 @@ static const struct {
         {"kind-out-of-range", WORKER_LIED},
         {"bool-out-of-range", WORKER_LIED},
         {"name-with-escape", WORKER_LIED},
+        {"tensor-with-escape", WORKER_LIED},
+        {"tensor-unterminated", WORKER_LIED},
+        {"tensor-without-a-type", WORKER_LIED},
+        {"tensor-rank-out-of-range", WORKER_LIED},
+        {"tensor-beyond-the-file", WORKER_LIED},
+        {"tensor-larger-than-the-file", WORKER_LIED},
+        {"tensor-flags-out-of-range", WORKER_LIED},
+        {"tensor-mean-is-no-number", WORKER_LIED},
+        {"tensor-entropy-out-of-range", WORKER_LIED},
+        {"tensor-moments-out-of-range", WORKER_LIED},
+        {"tensor-windows-out-of-range", WORKER_LIED},
+        {"tensor-of-a-member", WORKER_LIED},
+        {"tensor-too-large", WORKER_LIED},
+        {"tensors", WORKER_FINE},
         {"one-too-many", WORKER_FLOODED},
         {"flood", WORKER_FLOODED},
         {"as-many-as-allowed", WORKER_FINE},
@@ -135,6 +149,26 @@ static void test_each_byte_is_read_once(void **state) {
         read = bytes_read() - before;
         assert_true(read >= ARTIFACT &&
                     read < ARTIFACT + ARTIFACT / 20); /* messages and eventfds count as well */
+        free(r);
+}
+
+static void count_tensor(uint32_t member, const struct tensor_record *r, void *userdata) {
+        assert_int_equal(member, 0);
+        assert_string_equal(r->name, "t");
+        ++*(unsigned *)userdata;
+}
+
+static void test_what_is_told_of_tensors_reaches_who_asked(void **state) {
+        struct scan_engine e = {.launcher = launcher, .rules_fd = rules};
+        unsigned n = 0;
+        struct tensor_hearer hearer = {count_tensor, &n};
+        struct scan_watch watch = {.tensors = &hearer};
+        struct scan_result *r = calloc(1, sizeof *r);
+
+        assert_non_null(r);
+        assert_int_equal(scan_pass(&e, artifact, ARTIFACT, VIEW("tensors"), &watch, r), 0);
+        assert_int_equal(r->trouble, WORKER_FINE);
+        assert_int_equal(n, 10);
         free(r);
 }
 
@@ -193,6 +227,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_worker_in_trouble_is_a_rejection_and_the_digest_is_right),
                 cmocka_unit_test(test_each_byte_is_read_once),
+                cmocka_unit_test(test_what_is_told_of_tensors_reaches_who_asked),
                 cmocka_unit_test(test_a_pass_can_be_stopped),
                 cmocka_unit_test(test_a_file_that_is_not_as_long_as_claimed_is_an_error),
                 cmocka_unit_test(test_findings_past_the_most_push_out_lesser_ones_only),

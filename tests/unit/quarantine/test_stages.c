@@ -229,6 +229,24 @@ static void test_pins_and_blocklist_go_by_digest(void **state) {
         policy_free(p);
 }
 
+static void test_policy_sets_the_limits_for_weights(void **state) {
+        struct fixture *f = *state;
+        struct policy *p;
+
+        write_config(f->dir.fd,
+                     "version: 1\nweights: {outlier_times: {warning: 500, reject: 1000}, repeated_percent: "
+                     "{reject: 7}}\n",
+                     LOCK, SOURCES);
+        p = load(f);
+        assert_int_equal(p->weights.outlier_times.warning, 500);
+        assert_int_equal(p->weights.outlier_times.reject, 1000);
+        assert_int_equal(p->weights.repeated_percent.warning,
+                         weights_limits_default.repeated_percent.warning);
+        assert_int_equal(p->weights.repeated_percent.reject, 7);
+        assert_int_equal(p->weights.hidden_windows.reject, WEIGHTS_NEVER);
+        policy_free(p);
+}
+
 static void test_a_damaged_file_is_never_an_empty_one(void **state) {
         static const char *const bad[] = {
                 "", "version: 2\npins: []\nblocklist: []\n", "version: 1\npins: []\nblocklist: []\nmore: 1\n",
@@ -510,6 +528,7 @@ int main(void) {
                 CASE(test_size_and_format_follow_the_policy),
                 CASE(test_pins_and_blocklist_go_by_digest),
                 CASE(test_a_pinned_chat_template_must_be_there),
+                CASE(test_policy_sets_the_limits_for_weights),
                 CASE(test_a_damaged_file_is_never_an_empty_one),
                 CASE(test_the_digest_of_the_policy_follows_every_file),
                 CASE(test_signatures_of_trusted_keys_pass_and_all_others_fail),
