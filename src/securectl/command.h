@@ -16,6 +16,7 @@ int command_up(int argc, char *argv[]);
 int command_down(int argc, char *argv[]);
 int command_status(int argc, char *argv[]);
 int command_scan(int argc, char *argv[]);
+int command_compare(int argc, char *argv[]);
 int command_explain(int argc, char *argv[]);
 int command_import(int argc, char *argv[]);
 int command_models(int argc, char *argv[]);

@@ -9,6 +9,7 @@ static const struct command commands[] = {
         {"down", "stop what up has started", command_down},
         {"status", "what runs, and how it is", command_status},
         {"scan", "examine model files without importing them", command_scan},
+        {"compare", "which tensors differ between two versions of a model", command_compare},
         {"explain", "what a rule that a finding quotes means, and what to do", command_explain},
         {"verify", "check who signed a model file or folder", command_verify},
         {"sign", "sign a model of your own", command_sign},

@@ -289,6 +289,33 @@ static void scan_writes_one_sarif_log_of_all_files(void **state) {
         assert_int_equal(RUN(f, &out, "scan", "--sarif", "/no/such/file"), 2);
 }
 
+static void compare_says_which_tensors_differ_and_where(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), model = BUF_INIT((size_t)64 << 20);
+        _cleanup_(freep) char *old = NULL, *new = NULL, *changed = NULL;
+        struct json_document *doc;
+
+        assert_true(asprintf(&old, "%s/old.json", dir.path) > 0 &&
+                    asprintf(&new, "%s/new.json", dir.path) > 0 &&
+                    asprintf(&changed, "%s/changed.gguf", dir.path) > 0);
+        assert_int_equal(read_file(f->demo, (size_t)64 << 20, &model), 0);
+        model.p[model.n - 100] ^= 1; /* a code of the last tensor */
+        assert_int_equal(replace_file(dir.fd, "changed.gguf", buf_view(&model), 0644), 0);
+        assert_int_equal(RUN(f, &out, "scan", "--stages", "1-5", "--tensors", old, f->demo), 0);
+        assert_int_equal(RUN(f, &out, "scan", "--stages", "1-5", "--tensors", new, changed), 0);
+        assert_int_equal(RUN(f, &out, "compare", old, old), 0);
+        assert_int_equal(RUN(f, &out, "compare", "--old-file", f->demo, "--new-file", changed, old, new), 1);
+        assert_says(&out, "1 changed, 0 added, 0 removed");
+        assert_says(&out, ", 1 of ");
+        assert_int_equal(RUN(f, &out, "compare", "--json", old, new), 1);
+        doc = parse(&out);
+        assert_int_equal(json_get_typed(json_root(doc), "tensors", JSON_ARRAY)->count, 1);
+        json_document_free(doc);
+        assert_int_equal(RUN(f, &out, "compare", old, changed), 2);
+        assert_int_equal(RUN(f, &out, "scan", "--tensors", old, f->demo, f->demo), 2);
+}
+
 static void explain_knows_the_rules_that_findings_quote(void **state) {
         struct fixture *f = *state;
         _cleanup_(buf_donep) struct buf out = BUF_INIT(0), same = BUF_INIT(0);
@@ -389,6 +416,7 @@ int main(void) {
                 cmocka_unit_test(scan_of_several_is_a_table),
                 cmocka_unit_test(owner_signs_a_model_and_a_change_is_found),
                 cmocka_unit_test(scan_writes_one_sarif_log_of_all_files),
+                cmocka_unit_test(compare_says_which_tensors_differ_and_where),
                 cmocka_unit_test(explain_knows_the_rules_that_findings_quote),
                 cmocka_unit_test(audit_is_whole_and_tells_what_happened),
                 cmocka_unit_test(wrong_use_is_explained),

@@ -13,6 +13,7 @@ _securectl_options() {
 	up) echo "--state-root --port --no-tcp --worker-root --json --help" ;;
 	down) echo "--state-root --help" ;;
 	scan) echo "--stages --sarif --tensors --explain --json --state-root --help" ;;
+	compare) echo "--old-file --new-file --json --state-root --help" ;;
 	verify) echo "--key --policy-dir --bundle --builder --statement --json --state-root --help" ;;
 	sign) echo "--key --output --json --state-root --help" ;;
 	keys) echo "--type --json --state-root --help" ;;
@@ -44,7 +45,7 @@ _securectl() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command=${COMP_WORDS[1]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "up down status scan explain verify sign keys import models jobs chat audit --help --version" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "up down status scan compare explain verify sign keys import models jobs chat audit --help --version" -- "$word")
 		return
 	fi
 	case $before in
