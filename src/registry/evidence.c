@@ -212,10 +212,14 @@ static int read_stages(const struct json *list, struct evidence *e, struct fault
 }
 
 static bool is_same_artifact(const struct json *artifact, const struct evidence *e) {
-        static const char *const names[] = {"name", "kind", "size", "sha256", NULL};
+        static const char *const names[] = {"name", "kind", "size", "sha256", "chat_template_sha256", NULL};
+        const struct json *template = json_get(artifact, "chat_template_sha256");
         struct sha256 digest;
         uint64_t size;
 
+        if (template && template->type != JSON_NULL &&
+            (template->type != JSON_STRING || sha256_from_hex(template->text, &digest) < 0))
+                return false;
         return has_exactly(artifact, names) && json_get_u64(artifact, "size", &size) >= 0 &&
                size == e->size &&
                sha256_from_hex(json_get_view(artifact, "sha256", VIEW_NULL), &digest) >= 0 &&

@@ -73,6 +73,7 @@ static void write_verdict(struct json_writer *w, const struct evidence_spec *s, 
         json_member_string(w, "kind", s->kind);
         json_member_u64(w, "size", s->size);
         json_member_string(w, "sha256", hex);
+        json_member_string(w, "chat_template_sha256", NULL);
         json_object_end(w);
         json_member_string(w, "verdict", s->verdict);
         json_key(w, "stages");
