@@ -2,8 +2,9 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "quarantine/behaviour_journal.h"
-#include "quarantine/job_documents.h"
+#include "core/set_remove.h"
+#include "quarantine/claim_parts.h"
+#include "quarantine/claim_set.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -66,8 +67,7 @@ static void describe(const struct stat *st, char out[128]) {
                        (unsigned long long)st->st_mtim.tv_sec, (unsigned long long)st->st_mtim.tv_nsec);
 }
 
-/* 1 = lease taken, 0 = leases can't be had here, -EBUSY = open for writing. */
-static int take_lease(int fd) {
+int claim_take_lease(int fd) {
         if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
                 return 1;
         return errno == EAGAIN || errno == EBUSY ? -EBUSY : 0;
@@ -82,27 +82,26 @@ static void drop_lease(int fd) {
 }
 
 /* Whether the entry has been the same for so long. */
-static bool is_settled(struct sighting *s, const struct stat *st, uint64_t usec) {
+bool claim_is_settled(struct sighting *s, uint64_t inode, uint64_t size, uint64_t changed, uint64_t usec) {
         uint64_t now = clock_monotonic_usec();
 
-        if (s->inode != st->st_ino || s->size != (uint64_t)st->st_size ||
-            s->changed_nsec != changed_nsec(st)) {
-                s->inode = st->st_ino;
-                s->size = (uint64_t)st->st_size;
-                s->changed_nsec = changed_nsec(st);
+        if (s->inode != inode || s->size != size || s->changed_nsec != changed) {
+                s->inode = inode;
+                s->size = size;
+                s->changed_nsec = changed;
                 s->since_usec = now;
         }
         return now - s->since_usec >= usec;
 }
 
 /* The kernel's own stamp says that it was changed long ago: no need to watch it first. */
-static bool is_old(const struct stat *st, uint64_t usec) {
-        uint64_t changed = changed_nsec(st) / 1000, now = clock_real_usec();
+bool claim_is_old(uint64_t changed, uint64_t usec) {
+        uint64_t at = changed / 1000, now = clock_real_usec();
 
-        return changed < now && now - changed >= usec;
+        return at < now && now - at >= usec;
 }
 
-static enum claim_readiness refuse(struct inbox_entry *e, const char *code, const char *reason) {
+enum claim_readiness claim_refuse(struct inbox_entry *e, const char *code, const char *reason) {
         e->code = code;
         e->reason = reason;
         return CLAIM_REFUSED;
@@ -118,13 +117,12 @@ static enum claim_readiness look_at_other(const struct claims *c, const char *na
         describe(&st, e->id);
         e->size = 0;
         if (S_ISLNK(st.st_mode))
-                return refuse(e, "symbolic_link", "a symbolic link; put the file itself into the inbox");
-        if (S_ISDIR(st.st_mode))
-                return refuse(e, "folder", "a folder; only single files are examined");
+                return claim_refuse(e, "symbolic_link",
+                                    "a symbolic link; put the file itself into the inbox");
         if (!S_ISREG(st.st_mode))
-                return refuse(e, "special_file", "not a regular file (a pipe, socket or device)");
+                return claim_refuse(e, "special_file", "not a regular file (a pipe, socket or device)");
         if (r == -EACCES || r == -EPERM)
-                return refuse(e, "unreadable", "quarantine may not read this file; make it readable");
+                return claim_refuse(e, "unreadable", "quarantine may not read this file; make it readable");
         return CLAIM_GONE;
 }
 
@@ -134,21 +132,24 @@ static enum claim_readiness look_at_file(struct sighting *s, const struct stat *
         describe(st, e->id);
         e->size = (uint64_t)st->st_size;
         if (st->st_nlink > 1)
-                return refuse(e, "hard_link",
-                              "the file has a second name (hard link), through which it could be changed; "
-                              "put a copy into the inbox");
+                return claim_refuse(
+                        e, "hard_link",
+                        "the file has a second name (hard link), through which it could be changed; "
+                        "put a copy into the inbox");
         if (st->st_nlink == 0)
                 return CLAIM_GONE;
-        r = take_lease(e->fd);
+        r = claim_take_lease(e->fd);
         if (r == -EBUSY) {
                 s->since_usec = clock_monotonic_usec();
                 return CLAIM_BUSY;
         }
         e->has_lease = r == 1;
-        if (e->has_lease && is_old(st, INBOX_SETTLE_USEC))
+        if (e->has_lease && claim_is_old(changed_nsec(st), INBOX_SETTLE_USEC))
                 return CLAIM_READY;
-        return is_settled(s, st, e->has_lease ? INBOX_SETTLE_USEC : INBOX_STABLE_USEC) ? CLAIM_READY
-                                                                                       : CLAIM_SETTLING;
+        return claim_is_settled(s, st->st_ino, (uint64_t)st->st_size, changed_nsec(st),
+                                e->has_lease ? INBOX_SETTLE_USEC : INBOX_STABLE_USEC)
+                       ? CLAIM_READY
+                       : CLAIM_SETTLING;
 }
 
 enum claim_readiness claim_look(const struct claims *c, const char *name, struct sighting *s,
@@ -166,10 +167,10 @@ enum claim_readiness claim_look(const struct claims *c, const char *name, struct
                 return look_at_other(c, name, fd, ret);
         if (fstat(fd, &st) < 0)
                 return CLAIM_GONE;
-        if (!S_ISREG(st.st_mode))
+        if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
                 return look_at_other(c, name, 0, ret);
         ret->fd = fd;
-        answer = look_at_file(s, &st, ret);
+        answer = S_ISDIR(st.st_mode) ? claim_look_at_folder(fd, s, ret) : look_at_file(s, &st, ret);
         if (answer == CLAIM_READY)
                 TAKE_FD(fd);
         else
@@ -177,7 +178,7 @@ enum claim_readiness claim_look(const struct claims *c, const char *name, struct
         return answer;
 }
 
-static int open_folder(const struct claims *c, const char *job, bool make, int *ret_fd) {
+int claim_open_folder(const struct claims *c, const char *job, bool make, int *ret_fd) {
         int fd = make ? open_or_make_dir(c->claims, job, 0700)
                       : open_beneath(c->claims, job, O_RDONLY | O_DIRECTORY, 0);
 
@@ -268,7 +269,7 @@ static int check_unchanged(int source, const struct stat *before) {
         return after.st_size == before->st_size && changed_nsec(&after) == changed_nsec(before) ? 0 : -ESTALE;
 }
 
-static int fill_copy(int source, uint64_t size, int to, bool (*go_on)(uint64_t, void *), void *userdata) {
+int claim_fill_copy(int source, uint64_t size, int to, bool (*go_on)(uint64_t, void *), void *userdata) {
         struct stat before;
         int r;
 
@@ -295,7 +296,7 @@ static int copy_into(int folder, int source, uint64_t size, bool (*go_on)(uint64
 
         if (to < 0)
                 return to;
-        r = fill_copy(source, size, to, go_on, userdata);
+        r = claim_fill_copy(source, size, to, go_on, userdata);
         if (r >= 0 && fchmod(to, 0400) < 0)
                 r = negative_errno();
         if (r >= 0 && renameat(folder, COPY, folder, DATA) < 0)
@@ -347,7 +348,9 @@ int claim_take(const struct claims *c, const char *name, struct inbox_entry *e, 
         _cleanup_(closep) int folder = -EBADF;
         int r;
 
-        r = open_folder(c, job, true, &folder);
+        if (e->is_folder)
+                return claim_take_folder(c, name, e, job);
+        r = claim_open_folder(c, job, true, &folder);
         if (r < 0)
                 return r;
         r = fsync_dir(c->claims);
@@ -370,7 +373,7 @@ int claim_copy(const struct claims *c, int source, uint64_t size, const char *jo
 
         r = claim_check_space(c, size);
         if (r >= 0)
-                r = open_folder(c, job, true, &folder);
+                r = claim_open_folder(c, job, true, &folder);
         if (r >= 0)
                 r = fsync_dir(c->claims);
         return r < 0 ? r : copy_into(folder, source, size, go_on, userdata);
@@ -383,7 +386,7 @@ int claim_upload_begin(const struct claims *c, const char *job, uint64_t size, i
 
         r = claim_check_space(c, size);
         if (r >= 0)
-                r = open_folder(c, job, true, &folder);
+                r = claim_open_folder(c, job, true, &folder);
         if (r < 0)
                 return r;
         writer = open_beneath(folder, PART, O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -402,10 +405,10 @@ int claim_upload_commit(const struct claims *c, const char *job, int reader, uin
         struct stat st;
         int r;
 
-        r = open_folder(c, job, false, &folder);
+        r = claim_open_folder(c, job, false, &folder);
         if (r < 0)
                 return r;
-        r = take_lease(reader);
+        r = claim_take_lease(reader);
         if (r < 0)
                 return r;
         if (fstat(reader, &st) < 0)
@@ -445,7 +448,7 @@ int claim_open_data(const struct claims *c, const char *job, int *ret_fd, uint64
         struct stat st;
         int r;
 
-        r = open_folder(c, job, false, &folder);
+        r = claim_open_folder(c, job, false, &folder);
         if (r < 0)
                 return r;
         fd = open_beneath(folder, DATA, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -455,7 +458,7 @@ int claim_open_data(const struct claims *c, const char *job, int *ret_fd, uint64
                 return negative_errno();
         if (!S_ISREG(st.st_mode))
                 return -EBADFD;
-        if (take_lease(fd) == -EBUSY)
+        if (claim_take_lease(fd) == -EBUSY)
                 return -EBUSY;
         describe_exactly(&st, ret_id);
         *ret_size = (uint64_t)st.st_size;
@@ -467,17 +470,28 @@ static bool folder_has_data(int dir, const char *job) {
         _cleanup_(closep) int folder = open_beneath(dir, job, O_RDONLY | O_DIRECTORY, 0);
         struct stat st;
 
-        return folder >= 0 && fstatat(folder, DATA, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        return folder >= 0 && (fstatat(folder, DATA, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+                               fstatat(folder, CLAIM_SET, &st, AT_SYMLINK_NOFOLLOW) == 0);
+}
+
+static uint64_t folder_size(int folder, const char *name) {
+        _cleanup_(closep) int fd = open_beneath(folder, name, O_RDONLY | O_DIRECTORY, 0);
+        _cleanup_(set_walk_donep) struct set_walk w = {0};
+        struct fault why = FAULT_NONE;
+
+        return fd >= 0 && set_walk(fd, &w, &why) >= 0 ? w.size : 0;
 }
 
 uint64_t claim_received(const struct claims *c, const char *job) {
         _cleanup_(closep) int folder = open_beneath(c->claims, job, O_RDONLY | O_DIRECTORY, 0);
-        static const char *const names[] = {DATA, PART, COPY, BEHAVIOUR_JOURNAL};
+        static const char *const names[] = {DATA, PART, COPY};
         struct stat st;
 
         for (size_t i = 0; i < ARRAY_SIZE(names) && folder >= 0; i++)
                 if (fstatat(folder, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
                         return (uint64_t)st.st_size;
+        if (folder >= 0 && fstatat(folder, CLAIM_SET_PART, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return folder_size(folder, CLAIM_SET_PART);
         return 0;
 }
 
@@ -492,21 +506,9 @@ int claim_reject(const struct claims *c, const char *job) {
 }
 
 static int remove_folder(int dir, const char *job) {
-        static const char *const names[] = {DATA, PART, COPY};
-        _cleanup_(closep) int folder = open_beneath(dir, job, O_RDONLY | O_DIRECTORY, 0);
-        int r;
+        int r = set_remove(dir, job);
 
-        if (folder == -ENOENT)
-                return 0;
-        if (folder < 0)
-                return folder;
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-                if (unlinkat(folder, names[i], 0) < 0 && errno != ENOENT)
-                        return negative_errno();
-        r = job_documents_remove(folder);
-        if (r < 0)
-                return r;
-        return unlinkat(dir, job, AT_REMOVEDIR) < 0 ? negative_errno() : fsync_dir(dir);
+        return r < 0 ? r : fsync_dir(dir);
 }
 
 int claim_remove(const struct claims *c, const char *job) {
@@ -528,8 +530,10 @@ int claim_read_signature(const struct claims *c, const char *name, struct buf *o
 
         for (size_t i = 0; r == -ENOENT && i < ARRAY_SIZE(signature_endings); i++)
                 if (signature_name(name, signature_endings[i], path))
-                        r = read_file_beneath(c->incoming, path, SIGNATURE_BYTES_MAX, out);
-        return r;
+                        r = read_file_beneath(c->incoming, path, BUNDLE_BYTES_MAX, out);
+        if (r == -ENOENT && snprintf(path, sizeof path, "%s/model.sig", name) < (int)sizeof path)
+                r = read_file_beneath(c->incoming, path, BUNDLE_BYTES_MAX, out); /* of a folder */
+        return r == -ENOTDIR ? -ENOENT : r;
 }
 
 void claim_drop_signature(const struct claims *c, const char *name) {

@@ -1,5 +1,6 @@
-/* claim: how a file comes into quarantine's own hands, and what becomes of it. A claim is <state>/claims/<job>/data in a
- * folder that nobody else can enter; from then on it is used by descriptor.
+/* claim: how a file comes into quarantine's own hands, and what becomes of it. A claim is <state>/claims/<job>/data (of an
+ * artifact that is a folder: set/…, see claim_set.h) in a folder that nobody else can enter; from then on it is used by
+ * descriptor.
  *
  * A file is taken over by rename when it can be shown that nobody else can write to it: a read lease is granted only while nobody
  * has it open for writing, it has one name, it is ours, and after the rename the lease still stands. Else its bytes are
@@ -8,6 +9,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "quarantine/jobs.h"
 
 struct claims {
@@ -34,8 +36,10 @@ struct inbox_entry {
         int fd; /* read-only; holds the lease when has_lease */
         uint64_t size;
         bool has_lease;
+        bool is_folder;
         char id[128];              /* device, inode and change time */
         const char *code, *reason; /* CLAIM_REFUSED */
+        char text[FAULT_TEXT_MAX]; /* of the reason, where it names a file of a folder */
 };
 /* Opens and judges one entry. On CLAIM_READY the caller owns entry->fd; else it is -EBADF. */
 enum claim_readiness claim_look(const struct claims *c, const char *name, struct sighting *s,

@@ -3,7 +3,21 @@
 #include "base/clock.h"
 #include "base/file.h"
 
-static int write_text(const struct verdict *v, const struct job *j, struct buf *out) {
+static void write_documents(struct json_writer *w, const struct job_documents *d) {
+        json_key(w, "documents");
+        json_object_begin(w);
+        for (int i = 0; i < DOCUMENT_MAX; i++)
+                if (d->of[i].exists) {
+                        char hex[SHA256_HEX_SIZE];
+
+                        sha256_hex(&d->of[i].sha256, hex);
+                        json_member_string(w, document_name((enum document)i), hex);
+                }
+        json_object_end(w);
+}
+
+static int write_text(const struct verdict *v, const struct job_documents *d, const struct job *j,
+                      struct buf *out) {
         struct json_writer w = JSON_WRITER(out);
         char created[CLOCK_TEXT_SIZE], hex[SHA256_HEX_SIZE];
 
@@ -20,10 +34,8 @@ static int write_text(const struct verdict *v, const struct job *j, struct buf *
         json_member_string(&w, "policy_digest", v->policy_digest);
         json_member_string(&w, "scanner", v->scanner);
         json_member_string(&w, "created", created);
-        json_key(&w, "documents");
-        json_object_begin(&w);
-        json_object_end(&w);
-        json_member_u64(&w, "members", 0);
+        write_documents(&w, d);
+        json_member_u64(&w, "members", v->members.n);
         json_key(&w, "summary");
         verdict_write_summary(&w, v);
         json_key(&w, "verdict");
@@ -32,7 +44,8 @@ static int write_text(const struct verdict *v, const struct job *j, struct buf *
         return json_write_end(&w);
 }
 
-int evidence_make(const struct signing_key *key, const struct verdict *v, struct job *j) {
+int evidence_make(const struct signing_key *key, const struct verdict *v, const struct job_documents *d,
+                  struct job *j) {
         _cleanup_(buf_donep) struct buf message = BUF_INIT(((size_t)2 << 20) + 64);
         int r;
 
@@ -40,7 +53,7 @@ int evidence_make(const struct signing_key *key, const struct verdict *v, struct
                 return -EPERM;
         buf_clear(&j->evidence);
         buf_clear(&j->evidence_signature);
-        r = write_text(v, j, &j->evidence);
+        r = write_text(v, d, j, &j->evidence);
         if (r >= 0)
                 r = buf_append_str(&message, EVIDENCE_CONTEXT);
         if (r >= 0)

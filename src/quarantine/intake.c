@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "quarantine/claim_set.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -16,11 +17,17 @@ static const char *const import_members[] = {"op", "name", "source", "signature"
 static const char *const upload_members[] = {"op", "name", "size", "signature", NULL};
 static const char *const commit_members[] = {"op", "job", NULL};
 
+static const char *const upload_set_members[] = {"op", "name", "files", "size", "source", "signature", NULL};
+static const char *const file_members[] = {"op", "path", "size", NULL};
+
 /* One upload a connection. */
 struct upload {
         char job[JOB_ID_SIZE];
         int reader;
         uint64_t size;
+        bool is_set;
+        uint64_t files; /* announced */
+        uint64_t files_come, bytes_come;
 };
 
 static int answer_error(int sock, const char *code, const char *message, bool final) {
@@ -47,6 +54,14 @@ static int answer_errno(int sock, int r) {
                 return answer_error(sock, "too_large",
                                     "the file is larger than policy.yaml allows (limits.artifact_bytes)",
                                     true);
+        case -EINVAL:
+                return answer_error(sock, "bad_path", "not a path that a file of a folder may have", true);
+        case -EEXIST:
+                return answer_error(sock, "bad_path", "this path is there already, or is a folder", true);
+        case -E2BIG:
+                return answer_error(sock, "size_differs", "more files or bytes than were announced", true);
+        case -ESTALE:
+                return answer_error(sock, "file_changed", "the file changed while it was copied", false);
         case -EBADFD:
                 return answer_error(sock, "not_a_file", "only regular files can be imported", true);
         case -EBUSY:
@@ -195,6 +210,7 @@ static void upload_drop(struct quarantine *q, struct upload *u) {
         if (u->job[0]) {
                 if (claim_remove(&q->claims, u->job) < 0 || jobs_delete(q->jobs, view_of(u->job)) < 0)
                         log_warning("upload_not_removed", "job %s; done at the next start", u->job);
+                live_progress_end(q->live, u->job);
                 live_touch(q->live, u->job);
         }
         close_fd(u->reader);
@@ -239,11 +255,100 @@ static int upload(struct quarantine *q, int sock, const struct json *m, void **s
         return answer_job(sock, j.id, writer);
 }
 
+/* --- a folder, file by file --- */
+
+static int check_set(const struct json *m, struct upload *u, struct job *j) {
+        enum source_kind source = SOURCE_UPLOAD;
+
+        if (json_unknown_member(m, upload_set_members) || json_get_u64(m, "size", &u->size) < 0 ||
+            json_get_u64(m, "files", &u->files) < 0 || u->size > ARTIFACT_BYTES_MAX || u->files == 0 ||
+            u->files > SET_MEMBERS_MAX)
+                return -EINVAL;
+        if (json_get(m, "source") && (source_kind_from(json_get_view(m, "source", VIEW_NULL), &source) < 0 ||
+                                      (source != SOURCE_LOCAL && source != SOURCE_UPLOAD)))
+                return -EINVAL;
+        return fill_row(m, source, u->size, j);
+}
+
+static int begin_set(struct quarantine *q, struct job *j, struct upload *u) {
+        int r = add_row(q, j);
+
+        if (r < 0)
+                return r;
+        (void)snprintf(u->job, sizeof u->job, "%s", j->id);
+        return claim_set_begin(&q->claims, j->id, j->size);
+}
+
+static int upload_set(struct quarantine *q, int sock, const struct json *m, void **session) {
+        _cleanup_(job_donep) struct job j = JOB_INIT;
+        struct upload *u;
+        int r;
+
+        if (*session)
+                return answer_error(sock, "bad_request", "this channel has an upload already", true);
+        u = calloc(1, sizeof *u);
+        if (!u)
+                return -ENOMEM;
+        u->reader = -EBADF;
+        u->is_set = true;
+        if (check_set(m, u, &j) < 0) {
+                upload_drop(q, u);
+                return answer_error(
+                        sock, "bad_request",
+                        "upload_set wants name, files (1 to 20000), size, and maybe source (upload "
+                        "or local) and signature (base64)",
+                        true);
+        }
+        r = begin_set(q, &j, u);
+        if (r < 0) {
+                upload_drop(q, u);
+                return answer_errno(sock, r);
+        }
+        *session = u;
+        live_touch(q->live, j.id);
+        return answer_job(sock, j.id, -EBADF);
+}
+
+static int take_file(struct quarantine *q, struct upload *u, struct view path, uint64_t size, int source,
+                     int *ret_writer) {
+        int r;
+
+        if (u->files_come == u->files || size > u->size - u->bytes_come)
+                return -E2BIG;
+        r = claim_set_file(&q->claims, u->job, path, size, source, ret_writer);
+        if (r < 0)
+                return r;
+        u->files_come++;
+        u->bytes_come += size;
+        live_progress_set(q->live, u->job, 0, u->bytes_come);
+        return 0;
+}
+
+static int file(struct quarantine *q, int sock, const struct json *m, int source, void **session) {
+        _cleanup_(closep) int writer = -EBADF;
+        struct upload *u = *session;
+        uint64_t size;
+        int r;
+
+        if (!u || !u->is_set || json_unknown_member(m, file_members) || json_get_u64(m, "size", &size) < 0)
+                return answer_error(sock, "bad_request",
+                                    "file wants path and size, after upload_set on the same channel", true);
+        r = take_file(q, u, json_get_view(m, "path", VIEW_NULL), size, source, &writer);
+        return r < 0 ? answer_errno(sock, r) : answer_job(sock, NULL, writer);
+}
+
+/* --- both --- */
+
+static int commit_once(struct quarantine *q, const struct upload *u) {
+        return u->is_set ? claim_set_commit(&q->claims, u->job, u->files, u->size)
+                         : claim_upload_commit(&q->claims, u->job, u->reader, u->size);
+}
+
 static int commit_when_closed(struct quarantine *q, const struct upload *u) {
         uint64_t deadline = clock_monotonic_usec() + COMMIT_WAIT;
 
         for (;;) {
-                int r = claim_upload_commit(&q->claims, u->job, u->reader, u->size);
+                int r = commit_once(q, u);
 
                 if (r != -EBUSY || clock_monotonic_usec() >= deadline || live_is_stopping(q->live))
                         return r;
@@ -288,9 +393,14 @@ static int on_message(int sock, struct view caller, const struct json *m, int *f
                 return import(q, sock, m, *fd);
         if (view_eq_str(op, "upload"))
                 return upload(q, sock, m, session);
+        if (view_eq_str(op, "upload_set"))
+                return upload_set(q, sock, m, session);
+        if (view_eq_str(op, "file"))
+                return file(q, sock, m, *fd, session);
         if (view_eq_str(op, "commit"))
                 return commit(q, sock, m, session);
-        return answer_error(sock, "unknown_op", "known are import, upload and commit", true);
+        return answer_error(sock, "unknown_op", "known are import, upload, upload_set, file and commit",
+                            true);
 }
 
 static void on_closed(void *session, void *userdata) {

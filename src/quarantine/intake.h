@@ -1,5 +1,6 @@
-/* intake: files that come over the descriptor channel: `import` (a read descriptor, copied) and `upload` (a write-only descriptor
- * to an empty file, then `commit`). A client that goes away before `commit` leaves nothing. */
+/* intake: what comes over the descriptor channel: `import` (a read descriptor, copied), `upload` (a write-only descriptor to an
+ * empty file, then `commit`), and for a folder `upload_set`, `file` for each of its files (with a read descriptor: copied; without:
+ * a write-only one comes back), then `commit`. A client that goes away before `commit` leaves nothing. */
 #pragma once
 
 #include "core/fd_channel.h"

@@ -47,7 +47,7 @@ struct job {
 #define JOB_INIT                                                                                             \
         ((struct job){.name = BUF_INIT(ARTIFACT_NAME_MAX),                                                   \
                       .url = BUF_INIT(URL_MAX),                                                              \
-                      .signature = BUF_INIT(SIGNATURE_BYTES_MAX),                                            \
+                      .signature = BUF_INIT(BUNDLE_BYTES_MAX),                                               \
                       .code = BUF_INIT(64),                                                                  \
                       .reason = BUF_INIT(1024),                                                              \
                       .verdict = BUF_INIT((size_t)2 << 20),                                                  \

@@ -54,16 +54,20 @@
 #define INBOX_RESCAN_USEC   (UINT64_C(2) * 1000000)
 #define INBOX_SETTLE_USEC   (UINT64_C(1) * 1000000)  /* unchanged for so long when nobody has it open */
 #define INBOX_STABLE_USEC   (UINT64_C(10) * 1000000) /* the same where leases are impossible */
-#define DISK_SPARE_BYTES    ((uint64_t)64 << 20)     /* never fill the last of the disk with copies */
-#define INTERRUPTED_MAX     100                      /* times that quarantine may die over one file */
-#define RETRY_LEAST_USEC    (UINT64_C(1) * 1000000)
-#define RETRY_MOST_USEC     (UINT64_C(60) * 1000000)
+#define INBOX_SET_SETTLE_USEC                                                                                \
+        (UINT64_C(3) * 1000000)               /* of folders: between two files of a copy there are pauses */
+#define DISK_SPARE_BYTES ((uint64_t)64 << 20) /* never fill the last of the disk with copies */
+#define INTERRUPTED_MAX  100                  /* times that quarantine may die over one file */
+#define RETRY_LEAST_USEC (UINT64_C(1) * 1000000)
+#define RETRY_MOST_USEC  (UINT64_C(60) * 1000000)
 
 /* Stage 4. */
-#define SIGNATURE_BYTES_MAX (64 << 10) /* a bundle holds certificates and proofs */
-#define TRUSTED_KEYS_MAX    64
-#define KEY_FILE_MAX        ((size_t)64 << 10)
-#define ED25519_BYTES_MAX   ((uint64_t)256 << 20) /* Ed25519 needs the whole message in one piece */
+#define SIGNATURE_BYTES_MAX (64 << 10) /* a bare one */
+#define BUNDLE_BYTES_MAX                                                                                     \
+        ((size_t)4 << 20) /* certificates, proofs and, of a folder, the digests of all files */
+#define TRUSTED_KEYS_MAX  64
+#define KEY_FILE_MAX      ((size_t)64 << 10)
+#define ED25519_BYTES_MAX ((uint64_t)256 << 20) /* Ed25519 needs the whole message in one piece */
 
 /* Stage 6. */
 #define PROMPTS_MAX            512

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "quarantine/claim_set.h"
 #include "quarantine/runner.h"
 
 #include <dirent.h>
@@ -22,7 +23,7 @@ static int set_state(struct quarantine *q, struct job *j, enum job_state state, 
 static int recover_receiving(struct quarantine *q, struct job *j) {
         int r;
 
-        if (claim_exists(&q->claims, j->id)) {
+        if (claim_exists(&q->claims, j->id)) { /* a folder has left the inbox by then */
                 r = j->from_inbox ? claim_drop_inbox(&q->claims, buf_str(&j->name), j->inbox_id) : 0;
                 if (r < 0) /* one file in the inbox must not keep the service from starting */
                         log_warning("inbox_not_cleared",
@@ -30,7 +31,9 @@ static int recover_receiving(struct quarantine *q, struct job *j) {
                                     strerror(-r));
                 return set_state(q, j, JOB_WAITING, "", "");
         }
-        r = claim_remove(&q->claims, j->id);
+        r = j->from_inbox ? claim_set_give_back(&q->claims, j->id, buf_str(&j->name)) : 0;
+        if (r >= 0)
+                r = claim_remove(&q->claims, j->id);
         if (r < 0)
                 return r;
         if (j->from_inbox)
@@ -82,8 +85,10 @@ static int adopt(struct quarantine *q, const char *folder) {
         _cleanup_(job_donep) struct job j = JOB_INIT;
         int r;
 
-        if (!claim_exists(&q->claims, folder))
-                return claim_remove(&q->claims, folder);
+        if (!claim_exists(&q->claims, folder)) {
+                r = claim_set_give_back(&q->claims, folder, folder);
+                return r < 0 ? r : claim_remove(&q->claims, folder);
+        }
         j.state = JOB_RECEIVING;
         r = buf_printf(&j.name, "recovered-%s", folder);
         if (r >= 0)

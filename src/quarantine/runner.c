@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "quarantine/claim_set.h"
 #include "quarantine/evidence.h"
 #include "quarantine/job_documents.h"
 #include "quarantine/promote.h"
@@ -22,7 +23,9 @@ struct work {
         struct quarantine *q;
         struct job job;
         struct verdict verdict;
-        int fd;
+        int fd; /* of the file, or of the folder */
+        bool is_set;
+        struct set_walk set; /* what is in the folder */
         uint64_t size;
         char file_id[128];
         struct document_writer
@@ -32,6 +35,7 @@ struct work {
 static void work_done(struct work *w) {
         job_done(&w->job);
         verdict_done(&w->verdict);
+        set_walk_done(&w->set);
         w->fd = close_fd(w->fd);
 }
 
@@ -146,12 +150,25 @@ static int on_finished(const struct verdict *v, unsigned upto, void *userdata) {
         r = end_tensors(w);
         if (r >= 0)
                 r = store_verdict(w);
+        if (r >= 0 && v->members.n > 0 && upto == STAGE_STATIC)
+                r = claim_write_listing(&w->q->claims, w->job.id, &v->members);
         return r < 0 ? r : jobs_put(w->q->jobs, &w->job);
 }
 
 static bool is_of_today(const struct work *w, const struct verdict *v) {
         return strcmp(v->policy_digest, w->q->setup.policy->digest_hex) == 0 &&
                strcmp(v->scanner, w->q->setup.pipeline.scanner) == 0;
+}
+
+/* The listing is not in the row: it lies beside the claim. False: it is not the one of this verdict. */
+static bool restore_members(const struct work *w, struct verdict *v) {
+        struct sha256 digest;
+
+        if (!w->is_set)
+                return true;
+        return claim_read_listing(&w->q->claims, w->job.id, &v->members) >= 0 &&
+               set_listing_digest(&v->members, &digest) >= 0 &&
+               memcmp(&digest, &v->sha256, sizeof digest) == 0;
 }
 
 /* Stages that a former run finished count again when file, policy and scanner are the same. */
@@ -161,7 +178,7 @@ static void resume(struct work *w) {
         if (w->job.verdict.n == 0 || strcmp(w->job.file_id, w->file_id) != 0 ||
             verdict_restore(buf_view(&w->job.verdict), &v) < 0)
                 return;
-        if (v.is_known && !verdict_is_reject(&v) && is_of_today(w, &v)) {
+        if (v.is_known && !verdict_is_reject(&v) && is_of_today(w, &v) && restore_members(w, &v)) {
                 w->verdict = v;
                 return;
         }
@@ -232,8 +249,15 @@ static int write_documents(struct work *w) {
 
         if (folder < 0)
                 return folder;
-        return job_documents_make(folder, &w->verdict, w->verdict.members.n > 0 ? &w->verdict.members : NULL,
-                                  w->q->key);
+        return job_documents_make(folder, &w->verdict, w->is_set ? &w->verdict.members : NULL, w->q->key);
+}
+
+static int make_evidence(struct work *w) {
+        _cleanup_(closep) int folder = job_documents_folder(&w->q->claims, w->job.id);
+        struct job_documents documents;
+        int r = folder < 0 ? folder : job_documents_list(folder, &documents);
+
+        return r < 0 ? r : evidence_make(w->q->key, &w->verdict, &documents, &w->job);
 }
 
 static void reject(struct work *w) {
@@ -279,7 +303,7 @@ static void pass(struct work *w) {
         w->job.stage = STAGES;
         r = write_documents(w);
         if (r >= 0)
-                r = evidence_make(w->q->key, &w->verdict, &w->job);
+                r = make_evidence(w);
         if (r >= 0)
                 r = quarantine_audit(w->q, "artifact_passed", "allow", NULL, &w->job);
         if (r < 0) {
@@ -314,6 +338,7 @@ static void scan(struct work *w) {
                 .fd = w->fd,
                 .size = w->size,
                 .name = buf_view(&w->job.name),
+                .set = w->is_set ? &w->set : NULL,
                 .source = w->job.source,
                 .url = buf_view(&w->job.url),
         };
@@ -332,7 +357,7 @@ static void scan(struct work *w) {
         if (r >= 0)
                 r = pipeline_run(&w->q->setup.pipeline, &a, STAGES, &watch, &w->verdict, &trouble);
         w->tensors = document_writer_free(w->tensors);
-        if (r >= 0 && !claim_is_same(w->fd, w->file_id))
+        if (r >= 0 && !(w->is_set ? claim_set_is_same(w->fd, w->file_id) : claim_is_same(w->fd, w->file_id)))
                 r = -ESTALE;
         if (r == -ECANCELED) {
                 w->job.state = JOB_WAITING;
@@ -373,7 +398,7 @@ static void hand_over(struct work *w) {
         struct promote_result result;
 
         live_progress_set(w->q->live, w->job.id, STAGES, w->size);
-        switch (promote(w->q, &w->job, w->fd, &result)) {
+        switch (promote(w->q, &w->job, w->fd, w->is_set ? &w->set : NULL, &result)) {
         case PROMOTE_TAKEN:
                 promoted(w, &result);
                 break;
@@ -388,8 +413,21 @@ static void hand_over(struct work *w) {
 
 /* --- threads --- */
 
-static void process(struct work *w) {
+static int open_claim(struct work *w) {
         int r = claim_open_data(&w->q->claims, w->job.id, &w->fd, &w->size, w->file_id);
+
+        if (r != -ENOENT)
+                return r;
+        r = claim_open_set(&w->q->claims, w->job.id, &w->fd, &w->set, w->file_id);
+        if (r < 0)
+                return r;
+        w->is_set = true;
+        w->size = w->set.size;
+        return 0;
+}
+
+static void process(struct work *w) {
+        int r = open_claim(w);
 
         if (r == -ENOENT)
                 park(w, "file_missing", "the file is gone from quarantine's folder");

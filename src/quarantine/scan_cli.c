@@ -156,18 +156,18 @@ static size_t length_of(const char *path) {
 static bool read_beside(const char *path, const char *ending, struct buf *out) {
         _cleanup_(buf_donep) struct buf name = BUF_INIT(8192);
 
-        *out = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
+        *out = BUF_INIT(BUNDLE_BYTES_MAX + 1);
         return buf_append(&name, path, length_of(path)) >= 0 && buf_append_str(&name, ending) >= 0 &&
-               read_file(buf_str(&name), SIGNATURE_BYTES_MAX + 1, out) >= 0;
+               read_file(buf_str(&name), BUNDLE_BYTES_MAX + 1, out) >= 0;
 }
 
 static void read_signature(struct input *in) {
         if (read_beside(in->path, ".sig", &in->signature) ||
             read_beside(in->path, ".sigstore.json", &in->signature))
                 return;
-        in->signature = BUF_INIT(SIGNATURE_BYTES_MAX + 1);
+        in->signature = BUF_INIT(BUNDLE_BYTES_MAX + 1);
         if (!in->is_folder ||
-            read_file_beneath(in->fd, "model.sig", SIGNATURE_BYTES_MAX + 1, &in->signature) < 0)
+            read_file_beneath(in->fd, "model.sig", BUNDLE_BYTES_MAX + 1, &in->signature) < 0)
                 in->signature = BUF_INIT(0); /* there is none */
 }
 

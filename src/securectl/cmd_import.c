@@ -1,4 +1,4 @@
-/* securectl import: hands the quarantine an open file and follows it through the stages. */
+/* securectl import: hands the quarantine an open file, or the files of a folder, and follows it through the stages. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -6,16 +6,19 @@
 #include "base/text.h"
 #include "core/fd_channel.h"
 #include "securectl/command.h"
+#include "securectl/folder_send.h"
 #include "securectl/follow.h"
 #include "securectl/options.h"
 #include "securectl/show.h"
 #include "securectl/terminal.h"
 
 static const struct command_help help = {
-        .usage = "import [OPTION…] FILE…",
-        .text = "Brings model files in: the quarantine takes a snapshot of each, examines it in seven "
-                "stages, and what passes\n"
-                "can be used. FILE itself is only read and stays where it is.\n"
+        .usage = "import [OPTION…] FILE|DIR…",
+        .text = "Brings models in: the quarantine takes a snapshot of each, examines it in seven stages, and "
+                "what passes\n"
+                "can be used. FILE itself is only read and stays where it is. A folder is one model; a "
+                "signature\n"
+                "over it (DIR/model.sig) goes along.\n"
                 "Exit status: 0 all passed, 1 one was rejected or set aside, 2 trouble.",
         .least = 1,
         .most = 1000,
@@ -43,13 +46,27 @@ static int read_signature(const char *path, struct buf *ret_base64) {
         return r;
 }
 
-static int write_request(const char *path, const struct buf *signature, struct buf *out) {
-        const char *slash = strrchr(path, '/');
+/* The last part of a path; "." and ".." are no names. */
+static int name_of(const char *path, struct buf *ret) {
+        _cleanup_(freep) char *whole = NULL;
+        struct view v = view_of(path), head;
+
+        while (v.n > 1 && v.p[v.n - 1] == '/')
+                v.n--;
+        while (view_split(&v, '/', &head))
+                ;
+        if (v.n > 0 && !view_eq_str(v, ".") && !view_eq_str(v, ".."))
+                return buf_append_view(ret, v);
+        whole = realpath(path, NULL);
+        return whole ? buf_append_str(ret, strrchr(whole, '/') + 1) : -errno;
+}
+
+static int write_request(struct view name, const struct buf *signature, struct buf *out) {
         struct json_writer w = JSON_WRITER(out);
 
         json_object_begin(&w);
         json_member_string(&w, "op", "import");
-        json_member_string(&w, "name", slash ? slash + 1 : path);
+        json_member_view(&w, "name", name);
         json_member_string(&w, "source", "local");
         if (signature->n)
                 json_member_view(&w, "signature", buf_view(signature));
@@ -91,7 +108,7 @@ static int hand_over(const struct layout *l, int fd, struct view request, struct
         return 0;
 }
 
-static int open_file(const char *path) {
+static int open_model(const char *path, bool *ret_is_folder) {
         _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         struct stat st;
 
@@ -99,17 +116,37 @@ static int open_file(const char *path) {
                 complain("%s: %s", path, strerrordesc_np(errno));
                 return -EIO;
         }
-        if (!S_ISREG(st.st_mode)) {
-                complain("%s is not a file; import takes single files", path);
+        if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+                complain("%s is neither a file nor a folder", path);
                 return -EINVAL;
         }
+        *ret_is_folder = S_ISDIR(st.st_mode);
         return TAKE_FD(fd);
+}
+
+/* A folder's own signature is a bundle that names its files; it can be long. */
+static int read_own_signature(int dir_fd, struct buf *ret_base64) {
+        _cleanup_(buf_donep) struct buf raw = BUF_INIT(0), text = BUF_INIT(FD_MESSAGE_MAX);
+        int r = read_file_beneath(dir_fd, "model.sig", FD_MESSAGE_MAX / 4 * 3, &raw);
+
+        if (r == -ENOENT)
+                return 0;
+        if (r >= 0)
+                r = base64_encode(buf_view(&raw), &text);
+        if (r < 0)
+                return complain("model.sig in the folder can't be sent (%s); put the folder into the inbox",
+                                strerrordesc_np(-r)),
+                       r;
+        *ret_base64 = TAKE_BUF(text);
+        return 0;
 }
 
 static int start_import(const struct layout *l, const char *path, const char *signature_path,
                         struct buf *ret_id) {
-        _cleanup_(buf_donep) struct buf signature = BUF_INIT(0), request = BUF_INIT(FD_MESSAGE_MAX);
-        _cleanup_(closep) int fd = open_file(path);
+        _cleanup_(buf_donep) struct buf signature = BUF_INIT(0), request = BUF_INIT(FD_MESSAGE_MAX),
+                                        name = BUF_INIT(4096);
+        bool is_folder = false;
+        _cleanup_(closep) int fd = open_model(path, &is_folder);
         int r;
 
         if (fd < 0)
@@ -117,7 +154,15 @@ static int start_import(const struct layout *l, const char *path, const char *si
         r = signature_path ? read_signature(signature_path, &signature) : 0;
         if (r < 0)
                 return complain("%s: %s", signature_path, strerrordesc_np(-r)), r;
-        r = write_request(path, &signature, &request);
+        if (is_folder && !signature_path)
+                r = read_own_signature(fd, &signature);
+        if (r < 0)
+                return r;
+        r = name_of(path, &name);
+        if (r >= 0 && is_folder)
+                return folder_send(l, fd, buf_view(&name), buf_view(&signature), ret_id);
+        if (r >= 0)
+                r = write_request(buf_view(&name), &signature, &request);
         if (r < 0)
                 return complain("the request can't be written: %s", strerrordesc_np(-r)), r;
         return hand_over(l, fd, buf_view(&request), ret_id);
@@ -151,7 +196,7 @@ int command_import(int argc, char *argv[]) {
         const char *signature = NULL;
         const struct option_spec specs[] = {
                 {"detach", 'd', &detach, NULL, NULL, "print the job's id and do not wait for its end"},
-                {"signature", 's', NULL, &signature, "FILE", "detached signature of the one FILE"},
+                {"signature", 's', NULL, &signature, "FILE", "detached signature of the one FILE or DIR"},
                 COMMON_OPTIONS(&common),
         };
         _cleanup_(link_freep) struct link *quarantine = NULL;

@@ -110,13 +110,14 @@ static void test_links_pipes_and_folders_are_refused_and_stay(void **state) {
         } cases[] = {{"link.gguf", "symbolic_link"},
                      {"two.gguf", "hard_link"},
                      {"pipe.gguf", "special_file"},
-                     {"dir.gguf", "folder"}};
+                     {"dir.gguf", "special_file"}};
         struct harness *h = *state;
         _cleanup_(closep) int dir = rig_inbox(h);
 
         assert_int_equal(symlinkat("/etc/passwd", dir, "link.gguf"), 0);
         assert_int_equal(mkfifoat(dir, "pipe.gguf", 0644), 0);
         assert_int_equal(mkdirat(dir, "dir.gguf", 0755), 0);
+        assert_int_equal(mkfifoat(dir, "dir.gguf/pipe", 0644), 0);
         rig_drop_bytes(h, ".other-name", VIEW("GGUF"));
         assert_int_equal(linkat(dir, ".other-name", dir, "two.gguf", 0), 0);
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -364,7 +365,7 @@ static void test_a_signature_that_can_not_be_read_is_told_and_holds_nobody_up(vo
         _cleanup_(buf_donep) struct buf huge = BUF_INIT((size_t)64 << 20);
         _cleanup_(closep) int dir = rig_inbox(h);
 
-        while (huge.n <= SIGNATURE_BYTES_MAX)
+        while (huge.n <= BUNDLE_BYTES_MAX)
                 assert_int_equal(buf_append_str(&huge, "MEUCIQD not a signature, but very long; "), 0);
         assert_int_equal(mkdirat(dir, "folder.gguf.sig", 0755), 0);
         rig_drop_bytes(h, "huge.gguf.sig", buf_view(&huge));
