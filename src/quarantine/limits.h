@@ -28,6 +28,7 @@
 #define RULES_FILES_MAX     256
 #define RULES_COUNT_MAX     2048
 #define RULES_LITERALS_MAX  16384
+#define RULES_REGIONS_MAX   2048 /* of one slot, where strings of rules can be; with more of them all of it is searched */
 #define RULES_LITERAL_LEAST 4 /* shorter strings would hit by chance all over the weights */
 #define RULES_LITERAL_MOST  1024
 

@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "quarantine/limits.h"
 #include "quarantine/magics.h"
+#include "quarantine/text_runs.h"
 
 #include <hs/hs.h>
 #include <yara.h>
@@ -22,7 +23,8 @@ struct rules {
         size_t magics;
         size_t longest;
         size_t *literal_lengths; /* by Hyperscan id */
-        hs_database_t *literals;
+        hs_database_t *literals; /* the strings of all rules */
+        hs_database_t *first;    /* magic numbers, and those strings that hold no run of text */
         hs_scratch_t *scratch;
         bool initialised;
 };
@@ -239,8 +241,63 @@ static int add_magics(struct rules *r, struct literals *l) {
         return q;
 }
 
-static int build_matcher(struct rules *r, const struct literals *l, struct fault *reterr) {
+/* Such a string can only stand where text_runs finds one. */
+static bool holds_text(const char *text, size_t n) {
+        size_t start, end;
+
+        return text_run_next(view_make(text, n), 0, &start, &end);
+}
+
+static int compile_some(const struct literals *l, const unsigned *which, unsigned n, hs_database_t **ret,
+                        struct fault *reterr) {
+        _cleanup_(literals_freep) struct literals *part = calloc(1, sizeof *part);
         hs_compile_error_t *error = NULL;
+        hs_error_t e;
+
+        if (!part)
+                return -ENOMEM;
+        for (unsigned i = 0; i < n; i++) { /* borrowed: part->n stays 0, so nothing is freed twice */
+                part->text[i] = l->text[which[i]];
+                part->flags[i] = l->flags[which[i]];
+                part->ids[i] = l->ids[which[i]];
+                part->lengths[i] = l->lengths[which[i]];
+        }
+        e = hs_compile_lit_multi((const char *const *)part->text, part->flags, part->ids, part->lengths, n,
+                                 HS_MODE_BLOCK, NULL, ret, &error);
+        if (e == HS_SUCCESS)
+                return 0;
+        (void)fault_set(reterr, -EBADMSG, "RULES-009", 0, "literal matcher: %.100s",
+                        error ? error->message : "unknown fault");
+        hs_free_compile_error(error);
+        return -EBADMSG;
+}
+
+static int build_databases(struct rules *r, const struct literals *l, struct fault *reterr) {
+        _cleanup_(freep) unsigned *which = calloc(l->n, sizeof *which);
+        unsigned n = 0;
+        int q;
+
+        if (!which)
+                return -ENOMEM;
+        for (unsigned i = (unsigned)r->magics; i < l->n; i++)
+                which[n++] = i;
+        q = compile_some(l, which, n, &r->literals, reterr);
+        if (q < 0)
+                return q;
+        n = 0;
+        for (unsigned i = 0; i < l->n; i++)
+                if (i < r->magics || !holds_text(l->text[i], l->lengths[i]))
+                        which[n++] = i;
+        q = compile_some(l, which, n, &r->first, reterr);
+        if (q < 0)
+                return q;
+        return hs_alloc_scratch(r->literals, &r->scratch) == HS_SUCCESS &&
+                               hs_alloc_scratch(r->first, &r->scratch) == HS_SUCCESS
+                       ? 0
+                       : -ENOMEM;
+}
+
+static int build_matcher(struct rules *r, const struct literals *l, struct fault *reterr) {
 
         r->literal_lengths = calloc(l->n, sizeof *r->literal_lengths);
         if (!r->literal_lengths)
@@ -249,14 +306,7 @@ static int build_matcher(struct rules *r, const struct literals *l, struct fault
                 r->literal_lengths[i] = l->lengths[i];
                 r->longest = MAX_OF(r->longest, l->lengths[i]);
         }
-        if (hs_compile_lit_multi((const char *const *)l->text, l->flags, l->ids, l->lengths, l->n,
-                                 HS_MODE_BLOCK, NULL, &r->literals, &error) != HS_SUCCESS) {
-                (void)fault_set(reterr, -EBADMSG, "RULES-009", 0, "literal matcher: %.100s",
-                                error ? error->message : "unknown fault");
-                hs_free_compile_error(error);
-                return -EBADMSG;
-        }
-        return hs_alloc_scratch(r->literals, &r->scratch) == HS_SUCCESS ? 0 : -ENOMEM;
+        return build_databases(r, l, reterr);
 }
 
 static int check_rules(struct rules *r, struct fault *reterr) {
@@ -421,6 +471,7 @@ struct rules *rules_free(struct rules *r) {
                 (void)yr_finalize();
         hs_free_scratch(r->scratch);
         hs_free_database(r->literals);
+        hs_free_database(r->first);
         free(r->literal_lengths);
         free(r->info);
         free(r);
@@ -435,28 +486,100 @@ size_t rules_literal_longest(const struct rules *r) {
         return r->longest;
 }
 
+/* Where strings of rules can be, in any order. */
+struct region {
+        size_t start, end;
+};
+
 struct match_call {
         const struct rules *rules;
         rules_hit hit;
         void *userdata;
+        size_t base; /* of the bytes that are searched, in those that were given */
+        struct region regions[RULES_REGIONS_MAX];
+        size_t n;
+        bool too_many;
 };
+
+static void add_region(struct match_call *c, size_t start, size_t end) {
+        if (c->n == RULES_REGIONS_MAX)
+                c->too_many = true;
+        else
+                c->regions[c->n++] = (struct region){start, end};
+}
 
 static int on_literal(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
                       void *userdata) {
         const struct match_call *c = userdata;
         size_t n = c->rules->literal_lengths[id];
 
-        c->hit((size_t)to - n, (size_t)to, id < c->rules->magics ? (int)id : -1, c->userdata);
+        c->hit(c->base + (size_t)to - n, c->base + (size_t)to, -1, c->userdata);
         return 0;
 }
 
+static int on_first(unsigned id, unsigned long long from, unsigned long long to, unsigned flags,
+                    void *userdata) {
+        struct match_call *c = userdata;
+        size_t n = c->rules->literal_lengths[id];
+
+        if (id < c->rules->magics)
+                c->hit((size_t)to - n, (size_t)to, (int)id, c->userdata);
+        else
+                add_region(c, (size_t)to - n, (size_t)to);
+        return 0;
+}
+
+/* A string lies around a run of text, and reaches beyond it by less than its own length. */
+static void add_text(struct match_call *c, struct view bytes) {
+        size_t reach = c->rules->longest, start, end;
+
+        for (size_t at = 0; !c->too_many && text_run_next(bytes, at, &start, &end); at = end)
+                add_region(c, start - MIN_OF(start, reach), end + MIN_OF(bytes.n - end, reach));
+}
+
+static int compare_regions(const void *a, const void *b) {
+        const struct region *x = a, *y = b;
+
+        return x->start < y->start ? -1 : x->start > y->start;
+}
+
+static int search(struct match_call *c, struct view bytes, size_t start, size_t end) {
+        c->base = start;
+        return hs_scan(c->rules->literals, bytes.p + start, (unsigned)(end - start), 0, c->rules->scratch,
+                       on_literal, c) == HS_SUCCESS
+                       ? 0
+                       : -EIO;
+}
+
+/* Regions that overlap or touch are one: each string is found once, in order. */
+static int search_regions(struct match_call *c, struct view bytes) {
+        int r = 0;
+
+        if (c->too_many)
+                return search(c, bytes, 0, bytes.n);
+        qsort(c->regions, c->n, sizeof *c->regions, compare_regions);
+        for (size_t i = 0; i < c->n && r >= 0;) {
+                size_t start = c->regions[i].start, end = c->regions[i].end;
+
+                for (i++; i < c->n && c->regions[i].start <= end; i++)
+                        end = MAX_OF(end, c->regions[i].end);
+                r = search(c, bytes, start, end);
+        }
+        return r;
+}
+
 int rules_match_literals(struct rules *r, struct view bytes, rules_hit hit, void *userdata) {
-        struct match_call call = {r, hit, userdata};
+        static __thread struct match_call call; /* large */
 
         if (bytes.n > UINT32_MAX)
                 return -E2BIG;
-        return hs_scan(r->literals, bytes.p, (unsigned)bytes.n, 0, r->scratch, on_literal, &call) ==
-                               HS_SUCCESS
-                       ? 0
-                       : -EIO;
+        call.rules = r;
+        call.hit = hit;
+        call.userdata = userdata;
+        call.n = 0;
+        call.too_many = false;
+        if (hs_scan(r->first, bytes.p, (unsigned)bytes.n, 0, r->scratch, on_first, &call) != HS_SUCCESS)
+                return -EIO;
+        add_text(&call, bytes);
+        return search_regions(&call, bytes);
 }
