@@ -246,7 +246,7 @@ static void count_low_bits(struct tensor_stats *s, const uint8_t *p, size_t n) {
         for (size_t i = 0; i + STATS_PHASES <= numbers; i += STATS_PHASES)
                 for (unsigned b = 0; b < 4; b++)
                         for (size_t k = 0; k < STATS_PHASES; k++)
-                                s->planes[b][k] += low[i + k] >> b & 1u;
+                                s->planes[b][k] += (unsigned)low[i + k] >> b & 1u;
         s->window_numbers += (uint32_t)numbers;
 }
 
