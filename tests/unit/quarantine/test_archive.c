@@ -60,7 +60,7 @@ static void read_case(const char *name, struct buf *ret) {
 
         assert_non_null(source);
         assert_int_equal(buf_printf(&path, "%s/tests/attacks/formats/%s", source, name), 0);
-        buf_clear(ret);
+        buf_done(ret);
         assert_int_equal(read_file(buf_str(&path), FILE_MAX, ret), 0);
 }
 
