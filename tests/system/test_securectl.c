@@ -84,7 +84,7 @@ static void import_of_what_is_no_model_is_rejected_with_its_rule(void **state) {
         assert_says(&out, "FAIL 2 format gate");
         assert_says(&out, "fake.gguf: REJECTED");
         assert_int_equal(RUN(f, &out, "import", "--detach", "/dev/null"), 2);
-        assert_says(&out, "not a file");
+        assert_says(&out, "neither a file nor a folder");
         assert_int_equal(RUN(f, &out, "import", "/nonexistent"), 2);
 }
 
@@ -194,6 +194,22 @@ static void the_demo_model_passes_and_chats(void **state) {
         assert_int_equal(RUN(f, &out, "chat", "-m", "nobody", "hello"), 2);
         assert_int_equal(RUN(f, &out, "import", f->demo), 0);
         assert_says(&out, "it was there already");
+}
+
+static void a_models_documents_are_fetched_and_verify(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), statement = BUF_INIT(4096), path = BUF_INIT(4096);
+
+        assert_int_equal(RUN(f, &out, "models", "documents", "pebble.gguf", "-o", dir.path), 0);
+        assert_says(&out, "pebble.gguf.bom.json");
+        statement_of(dir.path, "pebble.gguf", &statement);
+        assert_int_equal(RUN(f, &out, "verify", "--statement", statement.p, f->demo), 0);
+        assert_says(&out, "signed by quarantine");
+        assert_int_equal(replace_file(dir.fd, "pebble.gguf", VIEW("another"), 0600), 0);
+        assert_int_equal(buf_printf(&path, "%s/pebble.gguf", dir.path), 0);
+        assert_int_equal(RUN(f, &out, "verify", "-s", statement.p, path.p), 1);
+        assert_says(&out, "PROVENANCE-031");
 }
 
 static void deleting_needs_a_yes(void **state) {
@@ -423,13 +439,14 @@ int main(void) {
                 cmocka_unit_test(a_stopped_system_says_what_to_do_and_a_changed_log_is_found),
                 /* last: left out where there is no worker root */
                 cmocka_unit_test(the_demo_model_passes_and_chats),
+                cmocka_unit_test(a_models_documents_are_fetched_and_verify),
                 cmocka_unit_test(deleting_needs_a_yes),
         };
         size_t n = ARRAY_SIZE(tests);
 
         if (!has_worker_root()) {
                 printf("# no sealed worker root: no model is promoted and none chats\n");
-                n -= 2;
+                n -= 3;
         }
         return _cmocka_run_group_tests("securectl", tests, n, start, stop);
 }
