@@ -54,11 +54,15 @@ static void scan(struct model_set *set, uint32_t i, struct view content, uint32_
         model_scan_free(m);
 }
 
+static uint64_t sizes[FILES_MAX];
+
 static void put_few(void *userdata, const struct finding *f) {
         struct compare_result *r = userdata;
 
         if (f->member > FILES_MAX || f->stage < 2 || f->stage > 7)
                 abort();
+        if (f->at != UINT64_MAX && (f->member == 0 || f->at > sizes[f->member - 1]))
+                abort(); /* no such place */
         if (r->n < FINDINGS_MAX)
                 r->findings[r->n++] = *f;
 }
@@ -70,6 +74,8 @@ static void judge(const struct file *files, size_t n, uint32_t seed, struct comp
         memset(ret, 0, sizeof *ret);
         if (model_set_new(&sink, &set) < 0)
                 abort();
+        for (size_t i = 0; i < n; i++)
+                sizes[i] = files[i].content.n;
         for (size_t i = 0; i < n; i++)
                 if (model_set_add(set, files[i].path, files[i].content.n) < 0)
                         abort();

@@ -109,8 +109,11 @@ int json_walk_feed(struct json_walk *w, struct view bytes) {
 }
 
 bool json_walk_finish(struct json_walk *w) {
+        uint64_t end = w->json.at;
+
         if (!w->refused && !json_stream_is_complete(&w->json) && json_walk_feed(w, VIEW(" ")) < 0)
                 return false; /* the space ends a number that stands alone */
+        w->json.at = MIN_OF(w->json.at, end);
         if (!w->refused && !json_stream_is_complete(&w->json))
                 (void)REFUSE(w, RULE_FOLDER_JSON, "The JSON text ends in the middle.");
         return !w->refused;

@@ -199,7 +199,8 @@ static void template_text(struct set_json *j, const struct json_walk *w) {
 
         if (!is_name) {
                 template_note(&j->set->summary, buf_view(&j->text));
-                template_check(j->report, buf_view(&j->text), "chat_template", w->json.at);
+                /* escapes only make it longer in the file, so no place lies behind its end */
+                template_check(j->report, buf_view(&j->text), "chat_template", w->json.at - j->text.n);
         }
         buf_clear(&j->text);
 }

@@ -85,12 +85,39 @@ static enum content content_of(enum set_file file, enum model_kind k) {
         }
 }
 
+static bool is_text(enum set_file file) {
+        return file == SET_FILE_TEXT || file == SET_FILE_PIECES || file == SET_FILE_TEMPLATE;
+}
+
+/* Python would import a name from these bytes: a module and an object, as they are written in Python. */
+static bool imports_a_name(const struct pickle *p) {
+        if (p->state != PICKLE_IMPORTS)
+                return false;
+        for (const char *c = p->name; *c; c++)
+                if (!((*c | 0x20) >= 'a' && (*c | 0x20) <= 'z') && !(*c >= '0' && *c <= '9') && *c != '_' &&
+                    *c != '.')
+                        return false;
+        return true;
+}
+
+/* One text in a hundred begins with letters that are also opcodes of a pickle up to its end mark ("GIT v1.5.0.1"). It counts
+ * as one only when something would be imported; without that nothing can run. */
+static bool is_text_after_all(struct view head) {
+        struct pickle p;
+
+        pickle_init(&p);
+        pickle_feed(&p, head);
+        return head.n > 0 && (uint8_t)head.p[0] != 0x80 && !imports_a_name(&p);
+}
+
 /* Some formats have no mark of their own; the name says which one to look for. */
 static enum model_kind refine(enum set_file file, enum model_kind k, struct view head) {
         if (file == SET_FILE_PIECES && k == MODEL_KIND_UNKNOWN && sentencepiece_looks_like(head))
                 return MODEL_KIND_SENTENCEPIECE;
         if (file == SET_FILE_NUMBERS && (k == MODEL_KIND_UNKNOWN || k == MODEL_KIND_ONNX))
                 return MODEL_KIND_NUMBERS;
+        if (is_text(file) && k == MODEL_KIND_PICKLE && is_text_after_all(head))
+                return MODEL_KIND_TEXT;
         return k;
 }
 
@@ -111,12 +138,10 @@ static int start(struct set_reader *r, uint64_t size) {
         case CONTENT_PICTURE:
                 png_walk_init(&r->png, size, r->report);
                 break;
-        case CONTENT_NUMBERS:
-                pickle_init(&r->pickle);
-                break;
         default:
                 break;
         }
+        pickle_init(&r->pickle);
         return 0;
 }
 
@@ -163,6 +188,7 @@ static size_t control_at(struct view v) {
 static void feed_text(struct set_reader *r, struct view bytes) {
         size_t bad;
 
+        pickle_feed(&r->pickle, bytes);
         if (r->refused)
                 return;
         bad = control_at(bytes);
@@ -222,6 +248,9 @@ int set_reader_feed(struct set_reader *r, struct view bytes) {
 static void finish_text(struct set_reader *r) {
         if (!r->refused && !utf8_stream_complete(&r->utf8))
                 REFUSE(r, RULE_FOLDER_TEXT, r->at, "A text ends in the middle of a character.");
+        if (!r->refused && imports_a_name(&r->pickle))
+                REFUSE(r, RULE_FOLDER_TEXT, 0, "The text is also a Python pickle that imports \"%s\".",
+                       report_quote(view_of(r->pickle.name)).text);
         if (!r->refused && r->content == CONTENT_TEMPLATE) {
                 template_note(&r->set->summary, buf_view(&r->text));
                 template_check(r->report, buf_view(&r->text),
