@@ -16,11 +16,13 @@ static const char *const ends[ANSWER_END_MAX] = {"none", "complete", "timed_out"
 
 static bool is_head(const struct json *o, const char *artifact, const char *scanner,
                     struct variation_seed *seed) {
-        struct variation_seed s;
+        struct variation_seed s = {{0}};
+        uint64_t judge;
 
         if (!view_eq_str(json_get_view(o, "schema", VIEW_NULL), SCHEMA) ||
             !view_eq_str(json_get_view(o, "artifact", VIEW_NULL), artifact) ||
             !view_eq_str(json_get_view(o, "scanner", VIEW_NULL), scanner) ||
+            json_get_u64(o, "judge", &judge) < 0 || judge != JUDGE_VERSION ||
             hex_decode(json_get_view(o, "seed", VIEW_NULL), s.b, sizeof s.b) < 0)
                 return false;
         *seed = s;
@@ -118,6 +120,7 @@ static int put_head(struct behaviour_journal *j, const struct replay *rp) {
         json_member_string(&w, "schema", SCHEMA);
         json_member_string(&w, "artifact", rp->artifact);
         json_member_string(&w, "scanner", rp->scanner);
+        json_member_u64(&w, "judge", JUDGE_VERSION);
         json_member_view(&w, "seed", view_make(seed, sizeof seed));
         json_object_end(&w);
         r = json_write_end(&w);
