@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define SIGHTINGS_MAX  1024
+#define ROW_PAUSE_USEC (UINT64_C(500) * USEC_PER_MSEC)
 #define STOP_STEP_USEC (UINT64_C(250) * USEC_PER_MSEC)
 
 struct inbox {
@@ -122,6 +123,23 @@ static struct inbox_entry unsigned_entry(const struct inbox_entry *e) {
         return s;
 }
 
+/* Writes or removes the row of a claim, for as long as it takes (a full disk): a row that stayed "received" would be looked at again
+ * only by the next start. */
+static int settle_row(struct inbox *i, struct job *j, bool stays) {
+        uint64_t position = live_now(i->q->live);
+        int r, last = 0;
+
+        for (;;) {
+                r = stays ? jobs_put(i->q->jobs, j) : jobs_delete(i->q->jobs, view_of(j->id));
+                if (r >= 0 || r == -ENOENT || live_is_stopping(i->q->live))
+                        return r;
+                if (r != last)
+                        log_error("job_not_saved", "job %s: %s", j->id, strerror(-r));
+                last = r;
+                live_pause(i->q->live, &position, ROW_PAUSE_USEC);
+        }
+}
+
 static int claim_entry(struct inbox *i, const char *name, struct inbox_entry *e) {
         _cleanup_(job_donep) struct job j = JOB_INIT;
         int r;
@@ -133,14 +151,14 @@ static int claim_entry(struct inbox *i, const char *name, struct inbox_entry *e)
         if (r >= 0)
                 r = claim_take(&i->q->claims, name, e, j.id);
         if (r < 0) {
-                int gone = jobs_delete(i->q->jobs, view_of(j.id));
+                int gone = settle_row(i, &j, false);
 
                 return gone < 0 && r != -EBUSY ? gone : r;
         }
         if (j.signature.n > 0)
                 claim_drop_signature(&i->q->claims, name);
         j.state = JOB_WAITING;
-        r = jobs_put(i->q->jobs, &j);
+        r = settle_row(i, &j, true);
         live_touch(i->q->live, j.id);
         return r;
 }

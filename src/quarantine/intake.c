@@ -9,9 +9,10 @@
 #include <poll.h>
 #include <sys/stat.h>
 
-#define SEND_USEC   (UINT64_C(10) * USEC_PER_SEC)
-#define COMMIT_WAIT (UINT64_C(10) * USEC_PER_SEC) /* for the client's descriptor to be closed everywhere */
-#define COMMIT_STEP (UINT64_C(20) * USEC_PER_MSEC)
+#define SEND_USEC       (UINT64_C(10) * USEC_PER_SEC)
+#define COMMIT_WAIT     (UINT64_C(10) * USEC_PER_SEC) /* for the client's descriptor to be closed everywhere */
+#define PARK_PAUSE_USEC (UINT64_C(500) * USEC_PER_MSEC)
+#define COMMIT_STEP     (UINT64_C(20) * USEC_PER_MSEC)
 
 static const char *const import_members[] = {"op", "name", "source", "signature", NULL};
 static const char *const upload_members[] = {"op", "name", "size", "signature", NULL};
@@ -144,6 +145,11 @@ static bool on_copied(uint64_t bytes, void *userdata) {
         return !live_is_stopping(w->q->live);
 }
 
+/* A row that was deleted meanwhile needs no end. */
+static bool park_failed(int r) {
+        return r < 0 && r != -ENOENT;
+}
+
 static void import_failed(struct quarantine *q, struct job *j, int why) {
         const char *code = why == -ENOSPC ? "disk_full" : why == -ESTALE ? "file_changed" : "interrupted";
         const char *text =
@@ -157,8 +163,10 @@ static void import_failed(struct quarantine *q, struct job *j, int why) {
             buf_append_str(&j->reason, text) < 0)
                 log_warning("import_failed", "job %s: its folder could not be removed", j->id);
         j->state = JOB_PARKED;
-        if (jobs_put(q->jobs, j) < 0)
-                log_error("job_not_saved", "job %s", j->id);
+        for (uint64_t position = live_now(q->live);
+             park_failed(jobs_put(q->jobs, j)) && !live_is_stopping(q->live);)
+                live_pause(q->live, &position,
+                           PARK_PAUSE_USEC); /* a full disk: else it would stay "received" */
         live_progress_end(q->live, j->id);
 }
 

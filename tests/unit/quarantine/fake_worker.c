@@ -45,7 +45,19 @@ static void hang(void) {
                 (void)pause();
 }
 
+/* The real one can't: its sandbox kills it. Here the child keeps the line open after its parent has gone. */
+static void fork_and_leave(void) {
+        pid_t child = fork();
+
+        if (child != 0)
+                _exit(0);
+        (void)sleep(3);
+        _exit(0);
+}
+
 static void misbehave_early(void) {
+        if (is("fork-and-leave"))
+                fork_and_leave();
         if (is("crash-at-start"))
                 _exit(1);
         if (is("abort-at-start"))

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "core/fd_channel.h"
+#include "support/modelgen.h"
 
 #define DISK       "size=100m"
 #define PAGE_BYTES ((size_t)4096)
@@ -111,6 +112,38 @@ static void test_a_disk_that_fills_during_a_scan_leaves_no_job_behind(void **sta
         rig_expect_state(h, "midway.gguf", "promoted", NULL);
 }
 
+/* The disk is full after ever more writes: of the inbox, the claim, the table, the log, the registry. */
+static void test_wherever_the_disk_gets_full_the_file_comes_through_in_the_end(void **state) {
+        static const size_t left[] = {1, 3, 4, 6, 16, 128};
+        struct harness *h = *state;
+        _cleanup_(closep) int dir = rig_inbox(h);
+
+        for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+                _cleanup_(buf_donep) struct buf model = BUF_INIT(65536);
+                struct json_document *doc;
+                char header[128], name[32];
+                struct stat st;
+                struct view is;
+
+                (void)snprintf(header, sizeof header,
+                               "{\"w\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[0,%zu]}}", i + 1,
+                               i + 1);
+                assert_int_equal(modelgen_safetensors(view_of(header), i + 1, &model), 0);
+                (void)snprintf(name, sizeof name, "left-%zu.safetensors", left[i]);
+                rig_drop_bytes(h, ".next", buf_view(&model));
+                fill_disk();
+                assert_int_equal(stat("/tmp/filler", &st), 0);
+                assert_int_equal(truncate("/tmp/filler", st.st_size - (off_t)(left[i] * PAGE_BYTES)), 0);
+                assert_int_equal(renameat(dir, ".next", dir, name), 0);
+                usleep(2500000);
+                is = json_get_view(rig_find_job(h, name, &doc), "state", VIEW("none"));
+                assert_false(view_eq(is, VIEW("rejected")));
+                json_document_free(doc);
+                assert_int_equal(unlink("/tmp/filler"), 0);
+                rig_expect_state(h, name, "promoted", NULL);
+        }
+}
+
 /* Bytes of the log's last page that are in use. */
 static size_t log_in_page(struct harness *h) {
         _cleanup_(freep) char *path = NULL;
@@ -207,6 +240,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_full_disk_judges_nobody),
                 cmocka_unit_test(test_a_disk_that_fills_during_a_scan_leaves_no_job_behind),
+                cmocka_unit_test(test_wherever_the_disk_gets_full_the_file_comes_through_in_the_end),
                 cmocka_unit_test(test_on_a_full_disk_a_rejected_file_can_be_deleted),
                 cmocka_unit_test(test_an_upload_that_does_not_fit_is_refused_at_once),
         };

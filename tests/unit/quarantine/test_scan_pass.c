@@ -64,6 +64,7 @@ static const struct {
         {"no-summary", WORKER_CRASHED},
         {"hang-at-start", WORKER_STUCK},
         {"hang-while-reading", WORKER_STUCK},
+        {"fork-and-leave", WORKER_STUCK},
         {"failed", WORKER_NOT_READY},
         {"failed-with-escape", WORKER_LIED},
         {"failed-after-ready", WORKER_LIED},
