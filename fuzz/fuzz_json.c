@@ -104,11 +104,14 @@ static void compare(const struct json *ours, json_t *theirs) {
 }
 
 static bool integer_is_too_big(const struct json *v) {
-        bool has_point = memchr(v->text.p, '.', v->text.n) || memchr(v->text.p, 'e', v->text.n) ||
-                         memchr(v->text.p, 'E', v->text.n);
+        bool has_point;
 
-        return v->type == JSON_NUMBER && !has_point &&
-               (!v->is_integer || (!v->is_negative && v->integer > (uint64_t)INT64_MAX));
+        if (v->type != JSON_NUMBER) /* its text may be NULL */
+                return false;
+        has_point = memchr(v->text.p, '.', v->text.n) || memchr(v->text.p, 'e', v->text.n) ||
+                    memchr(v->text.p, 'E', v->text.n);
+
+        return !has_point && (!v->is_integer || (!v->is_negative && v->integer > (uint64_t)INT64_MAX));
 }
 
 /* True when the document holds what jansson refuses on purpose. */

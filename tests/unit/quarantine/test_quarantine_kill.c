@@ -104,6 +104,34 @@ static void check_places(struct harness *h, unsigned from, unsigned files, unsig
         }
 }
 
+static unsigned entries_of(struct harness *h, const char *folder) {
+        _cleanup_(freep) char *path = NULL;
+        unsigned n = 0;
+        DIR *d;
+
+        assert_true(asprintf(&path, "%s/%s", harness_state_path(h, "quarantine"), folder) > 0);
+        d = opendir(path);
+        for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+                n += e->d_name[0] != '.';
+        if (d)
+                closedir(d);
+        return n;
+}
+
+/* Until all files are through, or none was for a long time: after many kills there are many. */
+static void wait_while_there_is_progress(struct harness *h) {
+        unsigned left, before = 0;
+
+        for (uint64_t since = clock_monotonic_usec();; usleep(100000)) {
+                left = entries_of(h, "incoming") + entries_of(h, "claims");
+                if (left != before)
+                        since = clock_monotonic_usec();
+                before = left;
+                if (left == 0 || clock_monotonic_usec() - since > 60 * USEC_PER_SEC)
+                        return;
+        }
+}
+
 static unsigned rounds_n(void) {
         const char *asked = secure_getenv("SECAI_KILLS");
         uint64_t n;
@@ -129,6 +157,7 @@ static void test_no_file_is_lost_however_often_quarantine_is_killed(void **state
         }
         check_places(h, 0, files, rounds);
         harness_start(h, "quarantine", NULL);
+        wait_while_there_is_progress(h);
         for (unsigned i = 0; i < files; i++) {
                 char name[64];
 
