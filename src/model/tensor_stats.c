@@ -231,22 +231,28 @@ static void count_codes(struct tensor_stats *s, const uint8_t *p, size_t n) {
 /* ---- low bits ---- */
 
 static size_t number_bytes(enum weights_numbers n) {
-        return n == WEIGHTS_F32 ? 4 : n == WEIGHTS_F16 || n == WEIGHTS_BF16 ? 2 : n == WEIGHTS_F64 ? 8 : 0;
+        return n == WEIGHTS_F32 ? 4 : n == WEIGHTS_F16 || n == WEIGHTS_BF16 ? 2 : 0;
 }
 
 /* A piece begins at a multiple of eight numbers. */
 static void count_low_bits(struct tensor_stats *s, const uint8_t *p, size_t n) {
         size_t each = number_bytes(s->layout->numbers), numbers = n / each;
+        uint64_t ones[4] = {
+                0}; /* eight counters of a byte each, one a phase: a piece has at most 40 of each */
         uint8_t *low = s->low;
 
+        _Static_assert(TENSOR_PIECE / 2 / STATS_PHASES < 255, "the counters don't overflow");
         for (size_t i = 0; i < numbers; i++)
                 low[i] = p[i * each];
-        for (size_t i = 0; i < numbers; i++)
-                s->low_bytes[low[i]]++;
-        for (size_t i = 0; i + STATS_PHASES <= numbers; i += STATS_PHASES)
+        for (size_t i = 0; i + STATS_PHASES <= numbers; i += STATS_PHASES) {
+                uint64_t x = load_le64(low + i);
+
                 for (unsigned b = 0; b < 4; b++)
-                        for (size_t k = 0; k < STATS_PHASES; k++)
-                                s->planes[b][k] += (unsigned)low[i + k] >> b & 1u;
+                        ones[b] += x >> b & UINT64_C(0x0101010101010101);
+        }
+        for (unsigned b = 0; b < 4; b++)
+                for (unsigned k = 0; k < STATS_PHASES; k++)
+                        s->planes[b][k] += (uint32_t)(ones[b] >> 8 * k & 0xff);
         s->window_numbers += (uint32_t)numbers;
 }
 
@@ -265,14 +271,19 @@ static bool plane_has_a_dead_phase(const struct tensor_stats *s, unsigned b) {
         return dead > 0 && alive >= 4;
 }
 
+/* How often a number's lowest byte is `c`: the histogram's tables go by the place of a byte within four. */
+static uint32_t low_byte_count(const struct tensor_stats *s, unsigned c) {
+        return s->histogram[0][c] + (number_bytes(s->layout->numbers) == 2 ? s->histogram[2][c] : 0);
+}
+
 /* The lowest byte of each number is a printable character, and they are not all the same few. */
 static bool low_bytes_are_text(const struct tensor_stats *s) {
         uint32_t printable = 0, different = 0;
 
         for (unsigned c = 0; c < 256; c++) {
-                different += s->low_bytes[c] > 0;
+                different += low_byte_count(s, c) > 0;
                 if ((c >= ' ' && c <= '~') || c == '\n' || c == '\t')
-                        printable += s->low_bytes[c];
+                        printable += low_byte_count(s, c);
         }
         return different >= 16 && printable * UINT64_C(100) >= s->window_numbers * UINT64_C(98);
 }
@@ -288,8 +299,8 @@ static void judge_low_bits(struct tensor_stats *s) {
         hidden |= low_bytes_are_text(s);
         s->hidden_windows += hidden;
         if (s->layout->numbers == WEIGHTS_F32) {
-                s->zero_low += s->low_bytes[0] == s->window_numbers && !s->window_constant;
-                s->mixed_low += s->low_bytes[0] != s->window_numbers;
+                s->zero_low += low_byte_count(s, 0) == s->window_numbers && !s->window_constant;
+                s->mixed_low += low_byte_count(s, 0) != s->window_numbers;
         }
 }
 
@@ -341,7 +352,6 @@ static void close_window(struct tensor_stats *s) {
 
 static void open_window(struct tensor_stats *s, uint64_t window) {
         memset(s->histogram, 0, sizeof s->histogram);
-        memset(s->low_bytes, 0, sizeof s->low_bytes);
         memset(s->planes, 0, sizeof s->planes);
         s->window_numbers = 0;
         s->window = window;
@@ -358,7 +368,7 @@ static void count_bytes(struct tensor_stats *s, const uint8_t *p, size_t n) {
                         s->histogram[k & 3][x & 0xff]++;
         }
         for (; i < n; i++)
-                s->histogram[0][p[i]]++;
+                s->histogram[i & 3][p[i]]++;
 }
 
 static void check_constant(struct tensor_stats *s, const uint8_t *p, size_t n) {

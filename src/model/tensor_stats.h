@@ -22,8 +22,7 @@ struct tensor_stats {
         /* the window */
         uint64_t window;
         bool window_open, window_constant;
-        uint32_t histogram[4][256];
-        uint32_t low_bytes[256];                     /* F32, F64, F16: of the lowest byte */
+        uint32_t histogram[4][256];                  /* by the place of a byte within four */
         uint32_t planes[STATS_PLANES][STATS_PHASES]; /* ones */
         uint32_t window_numbers;
         uint8_t first[WEIGHTS_BLOCK_MAX]; /* block of the tensor */
