@@ -123,7 +123,7 @@ static void test_hostile_names_are_escaped_in_faults(void **state) {
         assert_refused("version: 1\n\"a\\eb\": 1\n", "policy", "CONF-003",
                        "f.yaml:2: the file has an unknown name \"a\\x1bb\"; expected one of version, "
                        "formats, provenance, "
-                       "behavioral, limits");
+                       "behavioral, weights, limits");
 }
 
 /* A policy can be made stricter, never looser than the programs' own limits. */
