@@ -88,6 +88,25 @@ static void import_of_what_is_no_model_is_rejected_with_its_rule(void **state) {
         assert_int_equal(RUN(f, &out, "import", "/nonexistent"), 2);
 }
 
+static void a_folder_is_imported_as_one_model(void **state) {
+        struct fixture *f = *state;
+        _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
+        _cleanup_(buf_donep) struct buf out = BUF_INIT(0), path = BUF_INIT(4096);
+
+        assert_int_equal(
+                buf_printf(&path, "%s/tests/data/pebble/pebble-refuse-hf/", secure_getenv("SECAI_SOURCE")),
+                0);
+        assert_int_equal(RUN(f, &out, "scan", "--stages", "1-5", path.p), 0);
+        assert_int_equal(RUN(f, &out, "import", path.p), 0);
+        assert_int_equal(RUN(f, &out, "models"), 0);
+        assert_says(&out, "pebble-refuse-hf");
+        assert_int_equal(symlinkat("/etc/passwd", dir.fd, "config.json"), 0);
+        assert_int_equal(RUN(f, &out, "import", dir.path), 2);
+        assert_says(&out, "symbolic link");
+        assert_int_equal(RUN(f, &out, "scan", "--stages", "1-5", dir.path), 1);
+        assert_says(&out, "FORMAT-003");
+}
+
 static void names_from_outside_can_not_move_the_terminal(void **state) {
         struct fixture *f = *state;
         _cleanup_(temp_dir_done) struct temp_dir dir = temp_dir_new();
@@ -428,6 +447,7 @@ int main(void) {
                 cmocka_unit_test(names_from_outside_can_not_move_the_terminal),
                 cmocka_unit_test(jobs_can_be_shown_and_deleted),
                 cmocka_unit_test(a_refused_import_is_stated_for_auditors),
+                cmocka_unit_test(a_folder_is_imported_as_one_model),
                 cmocka_unit_test(scan_imports_nothing),
                 cmocka_unit_test(scan_of_several_is_a_table),
                 cmocka_unit_test(owner_signs_a_model_and_a_change_is_found),

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "core/fd_channel.h"
 #include "support/modelgen.h"
+#include "support/setgen.h"
 
 #define DISK       "size=100m"
 #define PAGE_BYTES ((size_t)4096)
@@ -96,6 +97,18 @@ static void test_a_full_disk_judges_nobody(void **state) {
         json_document_free(doc);
         assert_int_equal(unlink("/tmp/filler"), 0);
         rig_expect_state(h, "full.gguf", "promoted", NULL);
+}
+
+static void test_a_folder_waits_for_room_too(void **state) {
+        struct harness *h = *state;
+        _cleanup_(closep) int dir = rig_inbox(h), folder = setgen_folder(dir, ".new");
+
+        setgen_sharded(folder, 3, 300000, 0);
+        fill_disk();
+        assert_int_equal(renameat(dir, ".new", dir, "full-folder"), 0);
+        usleep(6000000);
+        assert_int_equal(unlink("/tmp/filler"), 0);
+        rig_expect_state(h, "full-folder", "promoted", NULL);
 }
 
 /* A row that can't be written must not stay "scanning" until the next start. */
@@ -239,6 +252,7 @@ static void test_not_possible_here(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_full_disk_judges_nobody),
+                cmocka_unit_test(test_a_folder_waits_for_room_too),
                 cmocka_unit_test(test_a_disk_that_fills_during_a_scan_leaves_no_job_behind),
                 cmocka_unit_test(test_wherever_the_disk_gets_full_the_file_comes_through_in_the_end),
                 cmocka_unit_test(test_on_a_full_disk_a_rejected_file_can_be_deleted),
