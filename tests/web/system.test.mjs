@@ -1,8 +1,9 @@
 /* The whole way of a new owner through the real programs in a real browser: first run, demo model, seven checks, answer,
  * reload, refused files, lockout. With SECAI_WEB_TARGET=mock the same way against the mock of the API. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before, test as nodeTest } from "node:test";
 import { fakeGguf, launch, missing, mockTarget, PASSPHRASE, pickle, root, systemTarget, Visit } from "./harness.mjs";
 
@@ -198,6 +199,41 @@ test("a model of the library can be verified", { skip, timeout: 60_000 }, async 
   const model = page.getByRole("article", { name: /^Model / });
   await model.getByRole("button", { name: "Verify" }).click();
   await model.getByText(/^Verified /).waitFor({ timeout: 60_000 });
+});
+
+test("the folder of an image model goes up, passes as one, and shows what is inside", { skip, timeout: CHECK_MS }, async () => {
+  const folder = join(root, "tests/data/pebble-sd");
+  await page.getByLabel("Model folder").setInputFiles(folder);
+  await card("pebble-sd").getByText("Passed", { exact: true }).waitFor({ timeout: CHECK_MS });
+  const model = page.getByRole("article", { name: "Model pebble-sd" });
+  await model.getByText(/\b\d+ files\b/).waitFor();
+  await model.getByRole("button", { name: "Look inside" }).click();
+  const dialog = page.getByRole("dialog", { name: "Inside pebble-sd" });
+  await dialog.getByText(/^\d+ tensors;/).waitFor();
+  assert.ok(await dialog.locator(".tensor-picture .cell").count() > 100);
+  await dialog.getByRole("button", { name: "Show as a table" }).click();
+  if (real) assert.match(await dialog.getByRole("row").nth(1).innerText(), /safetensors: .*F32/s);
+  await visit.checkAccess("what is inside a model");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  for (const name of ["Signed statement", "Bill of materials"]) {
+    const url = await model.getByRole("link", { name }).getAttribute("href");
+    assert.match(await page.evaluate((u) => fetch(u).then((r) => r.text()), url), name === "Bill of materials" ? /CycloneDX/ : /payloadType/);
+  }
+});
+
+test("a folder with a program in it is turned away, and the finding names the file", { skip, timeout: 120_000 }, async () => {
+  if (!real) return;
+  const folder = join(mkdtempSync(join(tmpdir(), "secai-web-")), "pebble-bad");
+  cpSync(join(root, "tests/data/pebble-sd"), folder, { recursive: true });
+  writeFileSync(join(folder, "unet", "helper.py"), "import os\n");
+  await page.getByLabel("Model folder").setInputFiles(folder);
+  const job = card("pebble-bad");
+  await job.getByText("Turned away", { exact: true }).waitFor({ timeout: 120_000 });
+  const finding = job.locator(".finding.reject").first();
+  assert.match(await finding.textContent(), /unet\/helper\.py/);
+  await finding.getByText("What it means:").waitFor();
+  rmSync(dirname(folder), { recursive: true });
 });
 
 test("the status page shows the services and what the machine can't provide", { skip }, async () => {
