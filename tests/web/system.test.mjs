@@ -204,7 +204,7 @@ test("a model of the library can be verified", { skip, timeout: 60_000 }, async 
 test("the folder of an image model goes up, passes as one, and shows what is inside", { skip, timeout: CHECK_MS }, async () => {
   const folder = join(root, "tests/data/pebble-sd");
   await page.getByLabel("Model folder").setInputFiles(folder);
-  await card("pebble-sd").getByText("Passed", { exact: true }).waitFor({ timeout: CHECK_MS });
+  await card("pebble-sd").locator(".chip.good").getByText("Passed").waitFor({ timeout: CHECK_MS });
   const model = page.getByRole("article", { name: "Model pebble-sd" });
   await model.getByText(/\b\d+ files\b/).waitFor();
   await model.getByRole("button", { name: "Look inside" }).click();
