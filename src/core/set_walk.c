@@ -18,6 +18,7 @@ struct walk {
         struct pending pending;
         struct fault *fault;
         size_t text; /* of the listing to come */
+        bool is_claim;
 };
 
 static void closedirp(DIR **d) {
@@ -128,7 +129,7 @@ static int keep_file(struct walk *w, const char *path, const struct stat *st) {
 static int see_file(struct walk *w, const char *path, const struct stat *st) {
         uint64_t sum;
 
-        if (st->st_nlink > 1)
+        if (st->st_nlink > 1 && !w->is_claim)
                 return refuse(w, -EBADMSG, "hard_link", path,
                               "has a second name (hard link), through which it could be changed");
         if (st->st_mode & (S_ISUID | S_ISGID | S_ISVTX))
@@ -223,8 +224,8 @@ static int walk_all(struct walk *w) {
         return r;
 }
 
-int set_walk(int dir_fd, struct set_walk *ret, struct fault *reterr) {
-        struct walk w = {.root = dir_fd, .found = ret, .fault = reterr};
+static int walk_from(int dir_fd, bool is_claim, struct set_walk *ret, struct fault *reterr) {
+        struct walk w = {.root = dir_fd, .found = ret, .fault = reterr, .is_claim = is_claim};
         struct stat st;
         int r;
 
@@ -235,6 +236,14 @@ int set_walk(int dir_fd, struct set_walk *ret, struct fault *reterr) {
         r = walk_all(&w);
         pending_done(&w.pending);
         return r;
+}
+
+int set_walk(int dir_fd, struct set_walk *ret, struct fault *reterr) {
+        return walk_from(dir_fd, false, ret, reterr);
+}
+
+int set_walk_claim(int dir_fd, struct set_walk *ret, struct fault *reterr) {
+        return walk_from(dir_fd, true, ret, reterr);
 }
 
 static bool is_same(const struct set_identity *a, const struct set_identity *b) {

@@ -36,6 +36,9 @@ static inline void set_walk_donep(struct set_walk *w) {
  * escaped, in `text`. Left out, in the folder itself only: what set_name_is_left_out says. `ret` (may be half filled then: what
  * was seen before the fault) must be freed in any case. */
 SAI_NODISCARD int set_walk(int dir_fd, struct set_walk *ret, struct fault *reterr);
+/* The same for a folder that is a claim already: its files had one name each when they became one, and the second is the registry's,
+ * which keeps a promoted file under its own before the claim goes. */
+SAI_NODISCARD int set_walk_claim(int dir_fd, struct set_walk *ret, struct fault *reterr);
 /* "model.sig" (a signature over the folder) and Git's own names are no members. */
 bool set_name_is_left_out(const char *name);
 /* Opens the file and checks that it is the one that was seen. -ESTALE when not. */

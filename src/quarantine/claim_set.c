@@ -381,7 +381,7 @@ int claim_open_set(const struct claims *c, const char *job, int *ret_fd, struct 
         fd = open_beneath(folder, CLAIM_SET, O_RDONLY | O_DIRECTORY, 0);
         if (fd < 0)
                 return fd;
-        r = set_walk(fd, &w, &why);
+        r = set_walk_claim(fd, &w, &why);
         if (r >= 0)
                 r = identify(&w, ret_id);
         if (r < 0)
@@ -397,7 +397,7 @@ bool claim_set_is_same(int fd, const char *id) {
         struct fault why = FAULT_NONE;
         char now[128];
 
-        return set_walk(fd, &w, &why) >= 0 && identify(&w, now) >= 0 && strcmp(now, id) == 0;
+        return set_walk_claim(fd, &w, &why) >= 0 && identify(&w, now) >= 0 && strcmp(now, id) == 0;
 }
 
 int claim_write_listing(const struct claims *c, const char *job, const struct set_listing *l) {

@@ -253,7 +253,7 @@ static int read_all(struct set_pass *p) {
 static int check_unchanged(const struct set_pass *p) {
         _cleanup_(set_walk_donep) struct set_walk now = {0};
         struct fault why = FAULT_NONE;
-        int r = set_walk(p->dir_fd, &now, &why);
+        int r = set_walk_claim(p->dir_fd, &now, &why); /* a second name changes the time, too */
 
         if (r == -ENOMEM || r == -EIO)
                 return r;

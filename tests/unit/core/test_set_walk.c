@@ -78,6 +78,11 @@ static void what_no_artifact_may_hold_is_named(void **state) {
         assert_int_equal(unlinkat(in, "x", 0), 0);
         assert_int_equal(linkat(d, "file", t.fd, "second", 0), 0);
         expect_refusal(d, "hard_link");
+        {
+                _cleanup_(set_walk_donep) struct set_walk claim = {0};
+
+                assert_int_equal(set_walk_claim(d, &claim, NULL), 0);
+        }
         assert_int_equal(unlinkat(t.fd, "second", 0), 0);
         put(in, "s", "x");
         assert_int_equal(fchmodat(in, "s", 04700, 0), 0);
