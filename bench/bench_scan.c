@@ -1,5 +1,6 @@
-/* bench_scan: stages 1 to 5 over one large file against `openssl dgst -sha256` on the same file, in turns.
- * usage: bench_scan RUNS FILE OPENSSL QUARANTINE [ARGUMENT…]   (FILE is appended to the arguments) */
+/* bench_scan: stages 1 to 5 over one large file against `openssl dgst -sha256` and other programs on the same file, in turns.
+ * usage: bench_scan RUNS FILE -- OPENSSL dgst -sha256 [-- OTHER…]… -- QUARANTINE…
+ * (FILE is appended to the arguments of each; every ratio is to the first one's time) */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,6 +14,8 @@
 #define RUNS_MAX      50
 #define PROCESSES_MAX 64
 #define SAMPLE_USEC   10000
+#define COMMANDS_MAX  8
+#define ARGUMENTS_MAX 64
 
 /* Highest resident set of each process that ran below ours, and what they read through descriptors. */
 struct process {
@@ -139,28 +142,92 @@ static double median(double *list, size_t n) {
         return list[n / 2];
 }
 
-static int measure(unsigned runs, char *const peer[], char *const ours[]) {
-        double peer_s[RUNS_MAX], ours_s[RUNS_MAX];
+/* One program that is measured. The first is what the others are held against, the last is ours. */
+struct command {
+        char *argv[ARGUMENTS_MAX + 2];
+        const char *name;
+        double seconds[RUNS_MAX];
+        bool failed; /* of the others: not measured, and said */
+};
 
-        for (unsigned i = 0; i < runs; i++) {
-                peer_s[i] = run(peer, NULL);
-                ours_s[i] = run(ours, NULL);
-                if (peer_s[i] < 0 || ours_s[i] < 0) {
-                        (void)fprintf(stderr, "bench_scan: %s failed\n",
-                                      peer_s[i] < 0 ? "openssl" : "quarantine");
-                        return 1;
+static const char *name_of(const char *path) {
+        const char *slash = strrchr(path, '/');
+
+        return slash ? slash + 1 : path;
+}
+
+/* Cuts the arguments at "--"; their number, or 0 when they make no sense. */
+static size_t read_commands(char *argv[], char *file, struct command *list) {
+        size_t n = 0, k = 0;
+
+        for (; *argv; argv++) {
+                if (strcmp(*argv, "--") == 0) {
+                        if (n == COMMANDS_MAX || (n > 0 && k == 0))
+                                return 0;
+                        list[n++] = (struct command){.name = NULL};
+                        k = 0;
+                        continue;
                 }
-                printf("  run %u: openssl %.3f s, stages 1-5 %.3f s, ratio %.2f\n", i + 1, peer_s[i],
-                       ours_s[i], ours_s[i] / peer_s[i]);
+                if (n == 0 || k == ARGUMENTS_MAX)
+                        return 0;
+                list[n - 1].argv[k++] = *argv;
         }
-        {
-                double peer_median = median(peer_s, runs), ours_median = median(ours_s, runs);
+        for (size_t i = 0; i < n; i++) {
+                list[i].name = list[i].argv[0] ? name_of(list[i].argv[0]) : "";
+                for (k = 0; list[i].argv[k]; k++)
+                        ;
+                list[i].argv[k] = file;
+        }
+        return k == 0 ? 0 : n;
+}
 
-                printf("stages 1-5 against openssl dgst -sha256: ratio %.2f by medians (%.3f s / %.3f s), "
-                       "%.2f by the best runs "
-                       "(target: at most 1.25)\n",
-                       ours_median / peer_median, ours_median, peer_median, ours_s[0] / peer_s[0]);
+/* Each of them once. */
+static bool round_of(struct command *list, size_t n, size_t turn) {
+        for (size_t i = 0; i < n; i++) {
+                struct command *c = &list[i];
+
+                if (c->failed)
+                        continue;
+                c->seconds[turn] = run(c->argv, NULL);
+                if (c->seconds[turn] >= 0)
+                        continue;
+                if (i == 0 || i == n - 1) {
+                        (void)fprintf(stderr, "bench_scan: %s failed\n", c->name);
+                        return false;
+                }
+                c->failed = true;
         }
+        printf("  run %u: %s %.3f s, stages 1-5 %.3f s, ratio %.2f\n", (unsigned)turn + 1, list->name,
+               list->seconds[turn], list[n - 1].seconds[turn],
+               list[n - 1].seconds[turn] / list->seconds[turn]);
+        return true;
+}
+
+static void report(struct command *list, size_t n, size_t runs) {
+        double base = median(list->seconds, runs), ours = median(list[n - 1].seconds, runs);
+
+        for (size_t i = 1; i + 1 < n; i++) {
+                double s = list[i].failed ? 0 : median(list[i].seconds, runs);
+
+                if (list[i].failed)
+                        printf("NOT MEASURED: %s failed on this file\n", list[i].name);
+                else
+                        printf("%s against %s: ratio %.2f by medians (%.3f s); stages 1-5 take %.2f times as "
+                               "long as "
+                               "it does\n",
+                               list[i].name, list->name, s / base, s, ours / s);
+        }
+        printf("stages 1-5 against openssl dgst -sha256: ratio %.2f by medians (%.3f s / %.3f s), %.2f by "
+               "the best runs "
+               "(target: at most 1.25)\n",
+               ours / base, ours, base, list[n - 1].seconds[0] / list->seconds[0]);
+}
+
+static int measure(struct command *list, size_t n, size_t runs) {
+        for (size_t i = 0; i < runs; i++)
+                if (!round_of(list, n, i))
+                        return 1;
+        report(list, n, runs);
         return 0;
 }
 
@@ -188,30 +255,20 @@ static int watch(char *const ours[], uint64_t size) {
 }
 
 int main(int argc, char *argv[]) {
+        static struct command list[COMMANDS_MAX];
         uint64_t runs;
         struct stat st;
-        char **ours;
+        size_t n;
+        int r;
 
         if (argc < 5 || u64_parse(view_of(argv[1]), RUNS_MAX, &runs) < 0 || runs == 0 ||
-            stat(argv[2], &st) < 0) {
-                (void)fputs("usage: bench_scan RUNS FILE OPENSSL QUARANTINE [ARGUMENT…]\n", stderr);
+            stat(argv[2], &st) < 0 || (n = read_commands(argv + 3, argv[2], list)) < 2) {
+                (void)fputs(
+                        "usage: bench_scan RUNS FILE -- OPENSSL dgst -sha256 [-- OTHER…]… -- QUARANTINE…\n",
+                        stderr);
                 return 2;
         }
-        {
-                char *peer[] = {argv[3], (char[]){"dgst"}, (char[]){"-sha256"}, argv[2], NULL};
-                int r;
-
-                ours = calloc((size_t)argc, sizeof *ours);
-                if (!ours)
-                        return 2;
-                for (int i = 4; i < argc; i++)
-                        ours[i - 4] = argv[i];
-                ours[argc - 4] = argv[2];
-                (void)run(peer, NULL); /* the page cache is warm for both */
-                r = measure((unsigned)runs, peer, ours);
-                if (r == 0)
-                        r = watch(ours, (uint64_t)st.st_size);
-                free(ours);
-                return r;
-        }
+        (void)run(list->argv, NULL); /* the page cache is warm for all */
+        r = measure(list, n, (size_t)runs);
+        return r == 0 ? watch(list[n - 1].argv, (uint64_t)st.st_size) : r;
 }

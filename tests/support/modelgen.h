@@ -18,6 +18,9 @@ SAI_NODISCARD int modelgen_safetensors(struct view header, size_t data, struct b
 SAI_NODISCARD int modelgen_safetensors_of_type(const char *dtype, unsigned bits, struct buf *out);
 /* A GGUF of about `size` bytes with Q4_K tensors, written to `fd`. */
 SAI_NODISCARD int modelgen_gguf_large(uint64_t size, int fd);
+/* A safetensors file of about `size` bytes with BF16 tensors such as trained weights are, written to `fd`; the same bytes
+ * each time. */
+SAI_NODISCARD int modelgen_safetensors_large(uint64_t size, int fd);
 
 struct modelgen_type {
         const char *name;

@@ -10,7 +10,8 @@
 static int usage(void) {
         fprintf(stderr,
                 "usage: modelgen gguf FILE | gguf-type NUMBER FILE | gguf-large BYTES FILE | safetensors "
-                "DTYPE FILE\n"
+                "DTYPE FILE |\n"
+                "       modelgen safetensors-large BYTES FILE\n"
                 "       modelgen malformed FOLDER   (writes every malformed file, name = rule and case)\n");
         return 2;
 }
@@ -28,14 +29,14 @@ static int write_file(const char *path, struct view content) {
         return write_all(fd, content.p, content.n);
 }
 
-static int write_large(const char *size, const char *path) {
+static int write_large(int (*generate)(uint64_t size, int fd), const char *size, const char *path) {
         _cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         uint64_t bytes;
         int r = u64_parse(view_of(size), UINT64_C(1) << 46, &bytes);
 
         if (fd < 0)
                 return negative_errno();
-        return r < 0 ? r : modelgen_gguf_large(bytes, fd);
+        return r < 0 ? r : generate(bytes, fd);
 }
 
 static int write_safetensors(const char *dtype, const char *path) {
@@ -95,7 +96,9 @@ int main(int argc, char *argv[]) {
         } else if (argc == 3 && strcmp(argv[1], "malformed") == 0)
                 r = write_malformed(argv[2]);
         else if (argc == 4 && strcmp(argv[1], "gguf-large") == 0)
-                r = write_large(argv[2], argv[3]);
+                r = write_large(modelgen_gguf_large, argv[2], argv[3]);
+        else if (argc == 4 && strcmp(argv[1], "safetensors-large") == 0)
+                r = write_large(modelgen_safetensors_large, argv[2], argv[3]);
         else if (argc == 4 && strcmp(argv[1], "safetensors") == 0)
                 r = write_safetensors(argv[2], argv[3]);
         else if (argc == 4 && strcmp(argv[1], "gguf-type") == 0) {
