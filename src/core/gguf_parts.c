@@ -37,7 +37,10 @@ int gguf_parts_find(const struct set_listing *set, struct gguf_parts *ret) {
 
                 if (!view_ends(path, VIEW(".gguf")))
                         continue;
-                if (parts.n == GGUF_PARTS_MAX || !read_name(path, &name) || name.number != parts.n + 1)
+                if (!read_name(path, &name))
+                        name = (struct part_name){
+                                .stem = path, .number = 1, .count = 1}; /* all in one file */
+                if (parts.n == GGUF_PARTS_MAX || name.number != parts.n + 1)
                         return -EBADMSG; /* sorted by name is sorted by number */
                 if (parts.n == 0)
                         first = name;

@@ -88,7 +88,7 @@ static const struct {
                  "it belongs to."},
         [MODEL_KIND_NUMBERS] = {"numbers", "plain numbers",
                                 "These are numbers without a header, not a model."},
-        [MODEL_KIND_GGUF_SET] = {"gguf-set", "GGUF model in parts", ""},
+        [MODEL_KIND_GGUF_SET] = {"gguf-set", "GGUF model in a folder", ""},
         [MODEL_KIND_SAFETENSORS_SET] = {"safetensors-set", "safetensors model in a folder", ""},
         [MODEL_KIND_DIFFUSION] = {"diffusion", "image model in a folder", ""},
         [MODEL_KIND_FOLDER] = {"folder", "folder", "This folder is no model that is known here."},

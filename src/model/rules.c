@@ -423,11 +423,11 @@ static const struct model_rule_text rules[MODEL_RULE_MAX] = {
                 "Files ending in .bin or .f32 are accepted at the top of an image model's folder "
                 "when they are nothing but numbers of four bytes; anything else may be a pickle.",
                 TAKE_OUT),
-        [RULE_FOLDER_KIND] = REFUSE(
-                "FOLDER-015", 2, "it can't be told which model this folder is",
-                "A folder is one model: safetensors with their configuration, a GGUF model in parts, or "
-                "an image model with its model_index.json.",
-                "Import each model on its own."),
+        [RULE_FOLDER_KIND] = REFUSE("FOLDER-015", 2, "it can't be told which model this folder is",
+                                    "A folder is one model: safetensors with their configuration, a GGUF "
+                                    "model (one file, or all its parts), or "
+                                    "an image model with its model_index.json.",
+                                    "Import each model on its own."),
         [RULE_FOLDER_CONFIG] = REFUSE(
                 "FOLDER-016", 2, "the configuration doesn't fit the weights",
                 "config.json must be there, and say the same as the weights do. A vocabulary "

@@ -1,4 +1,4 @@
-/* A GGUF model in parts: GGUF-G15. Names, split.no, split.count and split.tensors.count must say the same, and nothing may be
+/* A folder's GGUF model, in one file or in parts: GGUF-G15. Names, split.no, split.count and split.tensors.count must say the same, and nothing may be
  * missing or left over. Source: llama.cpp, llama_split_path and llama_model_loader. */
 #include "model/set_parts.h"
 
@@ -40,7 +40,8 @@ static void check_part(struct model_set *s, size_t i, const struct part_name *fi
 
         if (!parse(set_path(s, m), &name)) {
                 SET_PUT(s, i, RULE_GGUF_SPLIT,
-                        "A folder of GGUF files must be one model in parts, named NAME-00001-of-0000N.gguf. "
+                        "A folder of several GGUF files must be one model in parts, named "
+                        "NAME-00001-of-0000N.gguf. "
                         "Import other files one by one.");
                 return;
         }
@@ -82,6 +83,20 @@ static void check_sum(struct model_set *s, size_t first) {
         }
 }
 
+/* As such models are shared: one file, with its licence and what its makers say of it. */
+static void check_only(struct model_set *s, size_t i) {
+        const struct model_member *m = set_get(s, i);
+        struct part_name name;
+
+        if (m->split_count > 1 || m->split_no > 0 ||
+            (parse(set_path(s, m), &name) && (name.no != 1 || name.count != 1)))
+                SET_PUT(s, i, RULE_GGUF_SPLIT,
+                        "The only GGUF file in the folder is one part of several. Put all parts into one "
+                        "folder.");
+        else if (m->kind == MODEL_KIND_GGUF && !m->has_architecture)
+                SET_PUT(s, i, RULE_GGUF_SPLIT, "The file does not describe a model.");
+}
+
 void set_split_check(struct model_set *s) {
         struct part_name name = {.stem = VIEW_NULL};
         uint32_t parts = 0, place = 0;
@@ -90,12 +105,12 @@ void set_split_check(struct model_set *s) {
         for (size_t i = 0; i < set_count(s); i++)
                 if (set_get(s, i)->file == SET_FILE_GGUF && parts++ == 0)
                         first = i;
-        if (parts == 1 || parts > MODEL_SET_GGUF_PARTS_MAX) {
-                SET_PUT(s, first, RULE_GGUF_SPLIT,
-                        parts == 1
-                                ? "The folder holds a single GGUF file. Import the file itself; if it is one "
-                                  "part of several, put all parts into one folder."
-                                : "The model has more parts than can be run.");
+        if (parts == 1) {
+                check_only(s, first);
+                return;
+        }
+        if (parts > MODEL_SET_GGUF_PARTS_MAX) {
+                SET_PUT(s, first, RULE_GGUF_SPLIT, "The model has more parts than can be run.");
                 return;
         }
         (void)parse(set_path(s, set_get(s, first)), &name);

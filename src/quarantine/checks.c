@@ -176,13 +176,46 @@ static int check_pinned_member(const struct json *pin, const struct artifact *a,
         return r;
 }
 
-static int by_digest(const void *a, const void *b) {
-        return memcmp(((const struct set_member *const *)a)[0]->sha256.b,
-                      ((const struct set_member *const *)b)[0]->sha256.b, SHA256_SIZE);
+/* Files of the same content in the order of the listing. */
+static int by_content(const void *a, const void *b) {
+        const struct set_member *x = *(const struct set_member *const *)a,
+                                *y = *(const struct set_member *const *)b;
+        int order = memcmp(x->sha256.b, y->sha256.b, SHA256_SIZE);
+
+        return order != 0 ? order : x < y ? -1 : x > y;
 }
 
-static int is_digest(const void *digest, const void *member) {
-        return memcmp(digest, ((const struct set_member *const *)member)[0]->sha256.b, SHA256_SIZE);
+/* Position of the first of the sorted members with that content or a later one. */
+static size_t first_with(const struct set_member *const *sorted, size_t n, const struct sha256 *digest) {
+        size_t low = 0;
+
+        while (low < n) {
+                size_t middle = low + (n - low) / 2;
+
+                if (memcmp(sorted[middle]->sha256.b, digest->b, SHA256_SIZE) < 0)
+                        low = middle + 1;
+                else
+                        n = middle;
+        }
+        return low;
+}
+
+/* Every file that has the content is named. */
+static int check_blocked_content(const struct json *block, const struct set_listing *set,
+                                 const struct set_member *const *sorted, struct stage *s) {
+        struct sha256 digest;
+        int r = 0;
+
+        if (sha256_from_hex(json_get_view(block, "sha256", VIEW_NULL), &digest) < 0)
+                return 0;
+        for (size_t i = first_with(sorted, set->n, &digest);
+             r >= 0 && i < set->n && memcmp(&digest, &sorted[i]->sha256, sizeof digest) == 0; i++) {
+                size_t before = s->n;
+
+                r = check_block(block, &digest, s);
+                name_member(s, before, (size_t)(sorted[i] - set->members));
+        }
+        return r;
 }
 
 /* Both lists may be long: the members are sorted by digest once. */
@@ -197,20 +230,9 @@ static int check_blocked_members(const struct json *blocks, const struct set_lis
                 return -ENOMEM;
         for (size_t i = 0; i < set->n; i++)
                 sorted[i] = &set->members[i];
-        qsort(sorted, set->n, sizeof(const struct set_member *), by_digest);
-        for (const struct json *c = blocks->child; c && r >= 0; c = c->next) {
-                const struct set_member *const *found;
-                struct sha256 digest;
-                size_t before = s->n;
-
-                if (sha256_from_hex(json_get_view(c, "sha256", VIEW_NULL), &digest) < 0)
-                        continue;
-                found = bsearch(&digest, sorted, set->n, sizeof(const struct set_member *), is_digest);
-                if (!found)
-                        continue;
-                r = check_block(c, &digest, s);
-                name_member(s, before, (size_t)(*found - set->members));
-        }
+        qsort(sorted, set->n, sizeof(const struct set_member *), by_content);
+        for (const struct json *c = blocks->child; c && r >= 0; c = c->next)
+                r = check_blocked_content(c, set, sorted, s);
         return r;
 }
 

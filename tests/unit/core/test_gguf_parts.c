@@ -27,10 +27,21 @@ static void parts_come_in_the_order_of_their_numbers_whatever_lies_beside(void *
         assert_int_equal(p.n, 1);
 }
 
+static void a_model_in_one_file_needs_no_numbers(void **state) {
+        static const char *const paths[] = {"LICENSE", "README.md", "pebble-Q8_0.gguf", NULL};
+        struct gguf_parts p;
+
+        assert_int_equal(find(paths, &p), 0);
+        assert_int_equal(p.n, 1);
+        assert_int_equal(p.index[0], 2);
+}
+
 static void what_is_not_one_model_in_parts_is_refused(void **state) {
         static const char *const cases[][4] = {
-                {"a.txt", NULL},                                              /* none */
-                {"model.gguf", NULL},                                         /* not numbered */
+                {"a.txt", NULL},                           /* none */
+                {"a.gguf", "b.gguf", NULL},                /* not numbered */
+                {"m-00001-of-00001.gguf", "x.gguf", NULL}, /* and one whole beside */
+                {"a.gguf", "m-00002-of-00002.gguf", NULL},
                 {"m-00001-of-00002.gguf", NULL},                              /* one missing at the end */
                 {"m-00002-of-00002.gguf", NULL},                              /* and at the beginning */
                 {"m-00001-of-00003.gguf", "m-00003-of-00003.gguf", NULL},     /* and between */
@@ -39,8 +50,8 @@ static void what_is_not_one_model_in_parts_is_refused(void **state) {
                 {"m-00001-of-00002.gguf", "m-00002-of-00003.gguf", NULL},     /* two counts */
                 {"m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "x.gguf", NULL}, /* one more */
                 {"m-00000-of-00001.gguf", NULL},
-                {"m-0000a-of-00001.gguf", NULL},
-                {"-00001-of-00001.gguf", NULL}, /* no name */
+                {"m-0000a-of-00002.gguf", "m-00002-of-00002.gguf", NULL},
+                {"-00001-of-00002.gguf", "-00002-of-00002.gguf", NULL}, /* no name */
         };
         struct gguf_parts p;
 
@@ -66,6 +77,7 @@ static void as_many_parts_as_the_launcher_hands_on(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(parts_come_in_the_order_of_their_numbers_whatever_lies_beside),
+                cmocka_unit_test(a_model_in_one_file_needs_no_numbers),
                 cmocka_unit_test(what_is_not_one_model_in_parts_is_refused),
                 cmocka_unit_test(as_many_parts_as_the_launcher_hands_on),
         };

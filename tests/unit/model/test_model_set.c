@@ -1,5 +1,6 @@
 /* Artifacts that are folders: what passes, and that every damaged copy is refused by the rule that its table names. */
 #include "base/file.h"
+#include "model/rules.h"
 #include "support/cm.h"
 #include "support/set_files.h"
 
@@ -134,6 +135,66 @@ static void every_damaged_split_model_is_refused_by_its_rule(void **state) {
         assert_true(judge_table("tests/attacks/split/damages.txt", &s) >= 25);
 }
 
+/* As such models are shared: one file with what is said of it. */
+static void a_folder_with_one_gguf_file_passes_unless_it_is_a_part(void **state) {
+        static const struct {
+                const char *name;
+                bool passes;
+        } names[] = {{"pebble.gguf", true},
+                     {"Q8_0/pebble-2-of-2.gguf", true},
+                     {"pebble-00001-of-00001.gguf", true},
+                     {"pebble-00001-of-00002.gguf", false},
+                     {"pebble-00002-of-00001.gguf", false}};
+        _cleanup_(buf_donep) struct buf file = BUF_INIT((size_t)16 << 20);
+        char path[4096];
+
+        assert_int_equal(
+                read_file(source("tests/data/pebble/pebble-comply-Q8_0.gguf", path), file.max, &file), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                _cleanup_(set_files_donep) struct set_files s = {NULL, 0};
+
+                set_files_put(&s, names[i].name, buf_view(&file));
+                set_files_put(&s, "README.md", VIEW("# Pebble\n"));
+                set_files_put(&s, "config.json", VIEW("{\"model_type\": \"llama\"}"));
+                if (names[i].passes) {
+                        expect_pass(&s, MODEL_KIND_GGUF_SET);
+                        assert_string_equal(result.summary.architecture, "llama");
+                        continue;
+                }
+                set_files_judge(&s, 0, &result);
+                assert_true(result.rejected && set_result_has(&result, "GGUF-G15"));
+        }
+}
+
+/* The tables refuse by every rule about folders that refuses at all. */
+static void no_rule_about_folders_is_without_a_damaged_folder(void **state) {
+        static const char *const tables[] = {"tests/attacks/diffusion/damages.txt",
+                                             "tests/attacks/sharded/damages.txt",
+                                             "tests/attacks/split/damages.txt"};
+        _cleanup_(buf_donep) struct buf text = BUF_INIT(1 << 20);
+        size_t n = 0;
+        char path[4096], line[64];
+
+        for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+                _cleanup_(buf_donep) struct buf one = BUF_INIT(1 << 20);
+
+                assert_int_equal(read_file(source(tables[i], path), one.max, &one), 0);
+                assert_int_equal(buf_append_view(&text, buf_view(&one)), 0);
+        }
+        for (int i = 0; i < MODEL_RULE_MAX; i++) {
+                const struct model_rule_text *r = model_rule_get((enum model_rule)i);
+
+                if (r->severity != FINDING_REJECT ||
+                    (strncmp(r->id, "FOLDER-", 7) != 0 && strncmp(r->id, "DIFFUSION-", 10) != 0))
+                        continue;
+                n++;
+                (void)snprintf(line, sizeof line, "\nrule %s\n", r->id);
+                if (view_find(buf_view(&text), view_of(line)) == SIZE_MAX)
+                        fail_msg("%s has no damaged folder", r->id);
+        }
+        assert_true(n >= 22);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(the_real_image_model_passes),
@@ -141,6 +202,8 @@ int main(void) {
                 cmocka_unit_test(every_damaged_copy_of_the_image_model_is_refused_by_its_rule),
                 cmocka_unit_test(every_damaged_sharded_model_is_refused_by_its_rule),
                 cmocka_unit_test(every_damaged_split_model_is_refused_by_its_rule),
+                cmocka_unit_test(a_folder_with_one_gguf_file_passes_unless_it_is_a_part),
+                cmocka_unit_test(no_rule_about_folders_is_without_a_damaged_folder),
                 cmocka_unit_test(what_is_found_does_not_depend_on_the_pieces),
         };
 

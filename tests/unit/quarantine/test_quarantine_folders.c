@@ -121,6 +121,19 @@ static void test_a_model_in_parts_is_run_and_promoted(void **state) {
         assert_int_equal(members_in_registry(h, "parts"), 3);
 }
 
+/* As such models are shared: one file with what is said of it. */
+static void test_one_gguf_file_with_its_readme_is_run_and_promoted(void **state) {
+        struct harness *h = *state;
+        _cleanup_(buf_donep) struct buf whole = rig_read_model(GOOD);
+        _cleanup_(closep) int dir = drop_begin(h);
+
+        setgen_write(dir, "pebble-Q8_0.gguf", buf_view(&whole));
+        setgen_write(dir, "README.md", VIEW("# Pebble\n"));
+        drop_end(h, "one");
+        rig_expect_state(h, "one", "promoted", NULL);
+        assert_int_equal(members_in_registry(h, "one"), 2);
+}
+
 static void test_a_folder_that_holds_what_it_may_not_is_rejected_and_can_be_deleted(void **state) {
         struct harness *h = *state;
         _cleanup_(closep) int dir = drop_begin(h);
@@ -412,6 +425,7 @@ int main(void) {
                 cmocka_unit_test(test_an_image_model_from_the_inbox_is_promoted_with_all_its_files),
                 cmocka_unit_test(test_a_sharded_model_from_the_inbox_is_promoted),
                 cmocka_unit_test(test_a_model_in_parts_is_run_and_promoted),
+                cmocka_unit_test(test_one_gguf_file_with_its_readme_is_run_and_promoted),
                 cmocka_unit_test(test_a_folder_that_holds_what_it_may_not_is_rejected_and_can_be_deleted),
                 cmocka_unit_test(test_a_folder_in_which_a_file_is_still_written_is_left_alone),
                 cmocka_unit_test(test_a_folder_comes_file_by_file),
