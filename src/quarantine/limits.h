@@ -38,6 +38,7 @@
 #define WORKER_MEMORY_BYTES  ((uint64_t)512 << 20)
 #define WORKER_CPU_LEAST_SEC 120 /* plus a second for each WORKER_CPU_BYTES */
 #define WORKER_CPU_BYTES     ((uint64_t)8 << 20)
+#define WORKER_SPARE_BYTES   ((uint64_t)4 << 30) /* the most that a worker which was started ahead reads */
 
 /* Artifacts and jobs. */
 #define ARTIFACT_BYTES_MAX  ((uint64_t)1 << 41)

@@ -189,6 +189,8 @@ static int serve(struct quarantine *q) {
         if (r >= 0)
                 r = enter_sandbox(q, workers, &why);
         if (r >= 0)
+                r = setup_keep_spare(&q->setup);
+        if (r >= 0)
                 r = setup_try(&q->setup, &why);
         if (r >= 0)
                 r = open_state(q, &why);

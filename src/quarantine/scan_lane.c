@@ -7,21 +7,109 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
+int scan_spare_new(struct scan_spare **ret) {
+        struct scan_spare *s = calloc(1, sizeof *s);
+
+        if (!s)
+                return -ENOMEM;
+        (void)pthread_mutex_init(&s->lock, NULL);
+        s->ring = RING_INIT;
+        *ret = s;
+        return 0;
+}
+
+static void drop_spare(struct scan_spare *s) {
+        worker_link_done(&s->link);
+        ring_done(&s->ring);
+        s->is_there = false;
+}
+
+struct scan_spare *scan_spare_free(struct scan_spare *s) {
+        if (!s)
+                return NULL;
+        drop_spare(s);
+        (void)pthread_mutex_destroy(&s->lock);
+        free(s);
+        return NULL;
+}
+
+static void fill_config(const struct scan_engine *e, const struct ring *ring, struct worker_link_config *c) {
+        c->launcher = e->launcher;
+        c->rules_fd = e->rules_fd;
+        c->weights = e->weights;
+        c->ring = ring;
+        c->start_usec = e->start_usec;
+        c->stall_usec = e->stall_usec;
+}
+
+void scan_engine_make_spare(const struct scan_engine *e) {
+        struct worker_link_config config = {.size = WORKER_SPARE_BYTES};
+        struct scan_spare *s = e->spare;
+        int r = 0;
+
+        if (!s)
+                return;
+        (void)pthread_mutex_lock(&s->lock);
+        if (!s->is_there) {
+                r = ring_new(RING_SLOTS, RING_SLOT_BYTES, &s->ring);
+                fill_config(e, &s->ring, &config);
+                if (r >= 0)
+                        r = worker_link_prepare(&config, &s->link);
+                s->is_there = r >= 0;
+                if (r < 0)
+                        ring_done(&s->ring);
+        }
+        (void)pthread_mutex_unlock(&s->lock);
+}
+
+static void wait_for_link(struct worker_link *l) {
+        struct pollfd p = {.fd = l->sock, .events = POLLIN};
+
+        (void)poll(&p, 1, MAX_OF(MIN_OF(clock_poll_timeout(l->deadline_usec), 1000), 10));
+        worker_link_attend(l);
+}
+
+/* One that is still at it is as far as a new one would be, or further. */
+static bool take_spare(const struct scan_engine *e, const struct worker_link_config *c, struct scan_lane *l) {
+        struct scan_spare *s = e->spare;
+        bool taken = false;
+
+        if (!s || c->lane > 0 || c->size > WORKER_SPARE_BYTES)
+                return false;
+        (void)pthread_mutex_lock(&s->lock);
+        if (s->is_there) {
+                worker_link_attend(&s->link);
+                while (!worker_link_is_over(&s->link) && !s->link.prepared)
+                        wait_for_link(&s->link);
+                taken = !worker_link_is_over(&s->link);
+        }
+        if (taken) {
+                l->ring = s->ring;
+                l->link = s->link;
+                s->ring = RING_INIT;
+                s->link.launcher = NULL; /* it is not ours any more */
+                s->is_there = false;
+                s->used++;
+        } else if (s->is_there)
+                drop_spare(s);
+        (void)pthread_mutex_unlock(&s->lock);
+        return taken;
+}
+
 int scan_lane_start(struct scan_lane *l, const struct scan_engine *e, const struct worker_link_config *c) {
         struct worker_link_config config = *c;
-        int r;
+        int r = 0;
 
         l->ring = RING_INIT;
-        r = ring_new(RING_SLOTS, RING_SLOT_BYTES, &l->ring);
-        if (r < 0)
-                return r;
-        config.launcher = e->launcher;
-        config.rules_fd = e->rules_fd;
-        config.weights = e->weights;
-        config.ring = &l->ring;
-        config.start_usec = e->start_usec;
-        config.stall_usec = e->stall_usec;
-        return worker_link_start(&config, &l->link);
+        fill_config(e, &l->ring, &config);
+        if (!take_spare(e, c, l)) {
+                r = ring_new(RING_SLOTS, RING_SLOT_BYTES, &l->ring);
+                if (r >= 0)
+                        r = worker_link_prepare(&config, &l->link);
+        }
+        if (r >= 0)
+                worker_link_begin(&config, &l->link);
+        return r;
 }
 
 void scan_lane_done(struct scan_lane *l) {

@@ -45,5 +45,7 @@ int scan_pass(const struct scan_engine *e, int fd, uint64_t size, struct view na
                 ret->usec = clock_monotonic_usec() - start;
         }
         scan_lane_done(&lane);
+        if (r >= 0)
+                scan_engine_make_spare(e);
         return r;
 }

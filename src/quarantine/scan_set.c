@@ -371,5 +371,7 @@ int scan_set(const struct scan_engine *e, int dir_fd, const struct set_walk *set
                 ret->whole.usec = clock_monotonic_usec() - start;
         }
         pass_done(p);
+        if (r >= 0)
+                scan_engine_make_spare(e);
         return r;
 }

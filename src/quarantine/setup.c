@@ -117,7 +117,15 @@ int setup_make(int config_dir, int share_dir, const char *libexec, const char *w
         return 0;
 }
 
+int setup_keep_spare(struct setup *s) {
+        int r = scan_spare_new(&s->spare);
+
+        s->pipeline.engine.spare = s->spare;
+        return r;
+}
+
 void setup_done(struct setup *s) {
+        s->spare = scan_spare_free(s->spare);
         s->launcher = launcher_free(s->launcher);
         s->policy = policy_free(s->policy);
         prompts_done(&s->prompts);

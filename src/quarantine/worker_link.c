@@ -36,40 +36,33 @@ static void trouble(struct worker_link *l, enum worker_trouble t) {
                 l->trouble = t;
 }
 
-static int send_begin(struct worker_link *l, const struct worker_link_config *c) {
-        struct worker_order o = {.type = WORKER_BEGIN,
-                                 .slot = RING_SLOTS,
-                                 .n = c->size,
-                                 .members = c->set ? (uint32_t)c->set->n : 0,
-                                 .lane = c->lane};
-        const int fds[2] = {c->rules_fd, c->names_fd};
-        const size_t bytes = (c->set ? 2 : 1) * sizeof(int);
+/* With the descriptor `fd`, if it is one. */
+static void send_first(struct worker_link *l, struct worker_order *o, int fd) {
         union {
                 struct cmsghdr head;
-                char space[CMSG_SPACE(2 * sizeof(int))];
+                char space[CMSG_SPACE(sizeof(int))];
         } control = {0};
-        struct iovec iov = {.iov_base = &o, .iov_len = sizeof o};
-        struct msghdr m = {.msg_iov = &iov,
-                           .msg_iovlen = 1,
-                           .msg_control = &control,
-                           .msg_controllen = CMSG_SPACE(bytes)};
-        struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+        struct iovec iov = {.iov_base = o, .iov_len = sizeof *o};
+        struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 
-        o.weights = c->weights ? *c->weights : weights_limits_default;
-        o.name_n = (uint32_t)MIN_OF(c->name.n, (size_t)ARTIFACT_NAME_MAX);
-        if (o.name_n > 0)
-                memcpy(o.name, c->name.p, o.name_n);
-        h->cmsg_level = SOL_SOCKET;
-        h->cmsg_type = SCM_RIGHTS;
-        h->cmsg_len = CMSG_LEN(bytes);
-        memcpy(CMSG_DATA(h), fds, bytes);
-        return sendmsg(l->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof o ? 0 : negative_errno();
+        if (fd >= 0) {
+                control.head.cmsg_level = SOL_SOCKET;
+                control.head.cmsg_type = SCM_RIGHTS;
+                control.head.cmsg_len = CMSG_LEN(sizeof fd);
+                memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+                m.msg_control = &control;
+                m.msg_controllen = sizeof control;
+        }
+        if (l->trouble == WORKER_FINE &&
+            sendmsg(l->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof *o)
+                trouble(l, WORKER_CRASHED);
 }
 
-int worker_link_start(const struct worker_link_config *c, struct worker_link *l) {
+int worker_link_prepare(const struct worker_link_config *c, struct worker_link *l) {
         _cleanup_(closep) int ours = -EBADF, theirs = -EBADF;
         struct launcher_request q = {
                 .kind = LAUNCHER_SCAN_WORKER, .n_fds = 2, .memory_bytes = WORKER_MEMORY_BYTES};
+        struct worker_order o = {.type = WORKER_PREPARE, .slot = RING_SLOTS};
         int pair[2], r;
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -87,14 +80,28 @@ int worker_link_start(const struct worker_link_config *c, struct worker_link *l)
                 return r;
         l->launcher = c->launcher;
         l->sock = TAKE_FD(ours);
+        l->stall_usec = c->stall_usec ? c->stall_usec : WORKER_STALL_USEC;
+        l->deadline_usec = clock_monotonic_usec() + (c->start_usec ? c->start_usec : WORKER_START_USEC);
+        send_first(l, &o, c->rules_fd);
+        return 0;
+}
+
+void worker_link_begin(const struct worker_link_config *c, struct worker_link *l) {
+        struct worker_order o = {.type = WORKER_BEGIN,
+                                 .n = c->size,
+                                 .members = c->set ? (uint32_t)c->set->n : 0,
+                                 .lane = c->lane};
+
+        o.weights = c->weights ? *c->weights : weights_limits_default;
+        o.name_n = (uint32_t)MIN_OF(c->name.n, (size_t)ARTIFACT_NAME_MAX);
+        if (o.name_n > 0)
+                memcpy(o.name, c->name.p, o.name_n);
         l->size = l->total = c->size;
         l->set = c->set;
         l->hearer = c->hearer;
-        l->stall_usec = c->stall_usec ? c->stall_usec : WORKER_STALL_USEC;
+        l->phase = WORKER_PHASE_STARTING;
         l->deadline_usec = clock_monotonic_usec() + (c->start_usec ? c->start_usec : WORKER_START_USEC);
-        if (send_begin(l, c) < 0)
-                trouble(l, WORKER_CRASHED);
-        return 0;
+        send_first(l, &o, c->set ? c->names_fd : -EBADF);
 }
 
 void worker_link_done(struct worker_link *l) {
@@ -223,8 +230,13 @@ static bool summary_is_clean(const struct model_summary *s, uint64_t size) {
                text_is_clean(s->family, sizeof s->family);
 }
 
+/* Nothing was begun, or what was begun it has not heard of. */
+static bool is_starting(const struct worker_link *l) {
+        return l->phase == WORKER_PHASE_WAITING || l->phase == WORKER_PHASE_STARTING;
+}
+
 static void take_failed(struct worker_link *l, const struct worker_failed *f) {
-        if (l->phase != WORKER_PHASE_STARTING || !text_is_clean(f->text, sizeof f->text)) {
+        if (!is_starting(l) || !text_is_clean(f->text, sizeof f->text)) {
                 trouble(l, WORKER_LIED);
                 return;
         }
@@ -234,8 +246,7 @@ static void take_failed(struct worker_link *l, const struct worker_failed *f) {
 
 /* One for each slot, in order. The slot itself stays in use until the next has been looked at together with it. */
 static void take_taken(struct worker_link *l, const struct worker_taken *t) {
-        if (l->phase == WORKER_PHASE_STARTING || l->phase == WORKER_PHASE_RESTING || t->slots != l->done ||
-            l->done >= l->sent) {
+        if (is_starting(l) || l->phase == WORKER_PHASE_RESTING || t->slots != l->done || l->done >= l->sent) {
                 trouble(l, WORKER_LIED);
                 return;
         }
@@ -299,7 +310,7 @@ static bool record_is_clean(const struct tensor_record *r, uint64_t size) {
 
 /* When its last byte was read; the last ones may come while the worker looks for the end. */
 static void take_tensor(struct worker_link *l, const struct worker_tensor *t) {
-        if (l->phase == WORKER_PHASE_STARTING || l->phase == WORKER_PHASE_RESTING ||
+        if (is_starting(l) || l->phase == WORKER_PHASE_RESTING ||
             (l->set && l->phase == WORKER_PHASE_TELLING) || t->member != l->member ||
             !record_is_clean(&t->record, l->size))
                 trouble(l, WORKER_LIED);
@@ -309,8 +320,14 @@ static void take_tensor(struct worker_link *l, const struct worker_tensor *t) {
                 l->hearer->put(t->member, &t->record, l->hearer->userdata);
 }
 
+static void take_prepared(struct worker_link *l) {
+        if (!is_starting(l) || l->prepared)
+                trouble(l, WORKER_LIED);
+        l->prepared = true;
+}
+
 static void take_ready(struct worker_link *l) {
-        if (l->phase != WORKER_PHASE_STARTING) {
+        if (l->phase != WORKER_PHASE_STARTING || !l->prepared) {
                 trouble(l, WORKER_LIED);
                 return;
         }
@@ -321,6 +338,7 @@ static void take_ready(struct worker_link *l) {
 /* 0 for a type that does not exist. */
 static size_t reply_size(uint32_t type) {
         switch (type) {
+        case WORKER_PREPARED:
         case WORKER_READY:
                 return sizeof(struct worker_ready);
         case WORKER_FAILED:
@@ -361,6 +379,9 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
                 return;
         }
         switch ((enum worker_reply_type)type) {
+        case WORKER_PREPARED:
+                take_prepared(l);
+                break;
         case WORKER_READY:
                 take_ready(l);
                 break;
@@ -386,7 +407,8 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
 
 /* It has nothing to do: a slow disk is not its fault. */
 static bool is_idle(const struct worker_link *l) {
-        return l->phase == WORKER_PHASE_RESTING || (l->phase == WORKER_PHASE_READING && l->done == l->sent);
+        return (l->phase == WORKER_PHASE_WAITING && l->prepared) || l->phase == WORKER_PHASE_RESTING ||
+               (l->phase == WORKER_PHASE_READING && l->done == l->sent);
 }
 
 void worker_link_attend(struct worker_link *l) {

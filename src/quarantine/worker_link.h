@@ -22,8 +22,9 @@ const char *worker_trouble_rule(enum worker_trouble t); /* "WORKER-001" */
 const char *worker_trouble_text(enum worker_trouble t);
 
 enum worker_phase {
-        WORKER_PHASE_STARTING,
-        WORKER_PHASE_RESTING, /* of a set: between two files */
+        WORKER_PHASE_WAITING,  /* for an artifact; `prepared` when it has locked itself in */
+        WORKER_PHASE_STARTING, /* BEGIN was sent */
+        WORKER_PHASE_RESTING,  /* of a set: between two files */
         WORKER_PHASE_READING,
         WORKER_PHASE_ENDING, /* of a set: it must say what the file was */
         WORKER_PHASE_TELLING,
@@ -41,6 +42,7 @@ struct worker_link {
         struct launcher_worker worker;
         int sock;
         enum worker_phase phase;
+        bool prepared;
         uint64_t size;              /* of the file that is read */
         uint64_t total;             /* of the artifact */
         const struct set_walk *set; /* NULL: a single file */
@@ -72,8 +74,11 @@ struct worker_link_config {
         uint64_t start_usec, stall_usec; /* 0: the limits */
 };
 
-/* Starts the worker and sends BEGIN. Negative: it could not be started at all (then nothing is to be freed). */
-SAI_NODISCARD int worker_link_start(const struct worker_link_config *config, struct worker_link *l);
+/* Starts the worker, which compiles the rules and locks itself in. Needs of the config only launcher, rules, ring, deadlines and the
+ * largest size that will be begun. Negative: it could not be started at all (then nothing is to be freed). */
+SAI_NODISCARD int worker_link_prepare(const struct worker_link_config *config, struct worker_link *l);
+/* Gives it its artifact: once, when it is prepared or before. A failure shows as trouble. */
+void worker_link_begin(const struct worker_link_config *config, struct worker_link *l);
 void worker_link_done(struct worker_link *l); /* kills it */
 /* Orders; a failure shows as trouble. */
 void worker_link_send_slot(struct worker_link *l, uint64_t n);

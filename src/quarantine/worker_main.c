@@ -1,6 +1,6 @@
-/* scan-worker: reads the bytes of one artifact from the ring and says what it found. It is started for one artifact (a file, or
- * one lane's part of a folder), compiles the rules that quarantine hands it, then locks itself: no files, no network, no new process; a forbidden system
- * call kills it. Only after that does it look at the first byte. */
+/* scan-worker: reads the bytes of one artifact from the ring and says what it found. It compiles the rules that
+ * quarantine hands it, then locks itself: no files, no network, no new process; a forbidden system call kills it. Then it waits for
+ * one artifact (a file, or one lane's part of a folder). Only after all that does it look at the first byte. */
 #include "base/num.h"
 #include "core/set_listing.h"
 #include "model/model_set.h"
@@ -71,17 +71,16 @@ static int receive_order(union worker_any_order *o) {
         return n == (ssize_t)(o->type == WORKER_FACT ? sizeof o->fact : sizeof o->order) ? 0 : -EPROTO;
 }
 
-/* BEGIN comes with the descriptor of the rules and, of a folder, that of the names. */
-static int receive_begin(struct worker_order *o, int ret_fds[2]) {
+/* PREPARE comes with the descriptor of the rules, BEGIN of a folder with that of the names. */
+static int receive_first(struct worker_order *o, enum worker_order_type type, int *ret_fd) {
         union {
                 struct cmsghdr head;
-                char space[CMSG_SPACE(2 * sizeof(int))];
+                char space[CMSG_SPACE(sizeof(int))];
         } control;
         struct iovec iov = {.iov_base = o, .iov_len = sizeof *o};
         struct msghdr m = {
                 .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
         struct cmsghdr *c;
-        size_t bytes;
         ssize_t n;
 
         do
@@ -89,11 +88,14 @@ static int receive_begin(struct worker_order *o, int ret_fds[2]) {
         while (n < 0 && errno == EINTR);
         if (n != (ssize_t)sizeof *o)
                 return n == 0 ? -EPIPE : -EPROTO;
-        bytes = (o->members > 0 ? 2 : 1) * sizeof(int);
-        c = CMSG_FIRSTHDR(&m);
-        if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(bytes))
+        if (o->type != type)
                 return -EPROTO;
-        memcpy(ret_fds, CMSG_DATA(c), bytes);
+        if (type == WORKER_BEGIN && o->members == 0)
+                return 0;
+        c = CMSG_FIRSTHDR(&m);
+        if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+                return -EPROTO;
+        memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
         return 0;
 }
 
@@ -127,30 +129,32 @@ static int load_rules(int fd, struct rules **ret, struct fault *reterr) {
         return r;
 }
 
+/* What needs neither the artifact nor trust in it; ends locked in. */
 static int prepare(struct worker *w) {
+        struct worker_ready prepared = {.head.type = WORKER_PREPARED};
         struct fault why = FAULT_NONE;
-        int fds[2] = {-EBADF, -EBADF}, r;
+        _cleanup_(closep) int rules = -EBADF;
+        int r;
 
-        r = receive_begin(&w->begin, fds);
+        r = receive_first(&w->begin, WORKER_PREPARE, &rules);
         if (r < 0)
                 return r;
-        if (w->begin.type != WORKER_BEGIN || w->begin.name_n > ARTIFACT_NAME_MAX ||
-            w->begin.members > SET_MEMBERS_MAX)
-                return -EPROTO;
         r = ring_view_map(WORKER_RING_FD, RING_SLOTS, RING_SLOT_BYTES, &w->ring);
         if (r < 0)
                 return fail("mapping the ring", r, NULL);
-        r = load_rules(fds[0], &w->rules, &why);
+        r = load_rules(rules, &w->rules, &why);
         if (r < 0)
                 return fail("signature rules", r, &why);
-        if (w->begin.members > 0)
-                r = map_text(fds[1], SET_LISTING_MAX, &w->names);
-        if (r < 0)
-                return fail("names", r, NULL);
-        close_fd(fds[0]);
-        close_fd(fds[1]);
+        rules = close_fd(rules);
         (void)close(WORKER_RING_FD);
-        return 0;
+        r = archive_walk_prepare();
+        if (r < 0)
+                return fail("archives", r, NULL);
+        r = worker_sandbox_enter(&why);
+        if (r < 0)
+                return fail("sandbox", r, &why);
+        prepared.rules = rules_count(w->rules);
+        return reply(&prepared, sizeof prepared);
 }
 
 /* A failure shows at the next reply. */
@@ -226,15 +230,18 @@ static int start_file(struct worker *w) {
 
 static int start(struct worker *w) {
         struct worker_ready ready = {.head.type = WORKER_READY, .rules = rules_count(w->rules)};
-        struct fault why = FAULT_NONE;
+        _cleanup_(closep) int names = -EBADF;
         int r;
 
-        r = archive_walk_prepare();
+        r = receive_first(&w->begin, WORKER_BEGIN, &names);
         if (r < 0)
-                return fail("archives", r, NULL);
-        r = worker_sandbox_enter(&why);
+                return r;
+        if (w->begin.name_n > ARTIFACT_NAME_MAX || w->begin.members > SET_MEMBERS_MAX)
+                return -EPROTO;
+        if (w->begin.members > 0)
+                r = map_text(names, SET_LISTING_MAX, &w->names);
         if (r < 0)
-                return fail("sandbox", r, &why);
+                return fail("names", r, NULL);
         w->sink = collector_sink(&w->findings);
         r = w->begin.members > 0 ? start_set(w) : start_file(w);
         return r < 0 ? fail("memory", r, NULL) : reply(&ready, sizeof ready);
@@ -352,6 +359,7 @@ static int follow(struct worker *w, const union worker_any_order *o) {
                 r = tell(w);
                 return r < 0 ? r : 1;
         case WORKER_BEGIN:
+        case WORKER_PREPARE:
                 break;
         }
         return -EPROTO;

@@ -3,8 +3,10 @@
  * are checked field by field in worker_link.c.
  *
  *   quarantine                              scan-worker
- *   BEGIN (+ descriptor of the rules)  →
- *                                      ←    READY, or FAILED with a text (then it ends)
+ *   PREPARE (+ descriptor of the rules) →   (compiles them and locks itself in)
+ *                                      ←    PREPARED, or FAILED with a text (then it ends)
+ *   BEGIN                              →    (at once, or when there is something to read: a spare waits here)
+ *                                      ←    READY, or FAILED
  *   SLOT  slot, n bytes                →    (reads them from the ring)
  *                                      ←    TAKEN count of slots that may be overwritten (one for each slot)
  *                                      ←    TENSOR what was seen of a tensor (when its last byte was read)
@@ -13,7 +15,7 @@
  *
  * A set (an artifact that is a folder) is read by one worker a lane, file by file; the lane 0 worker also judges the whole:
  *
- *   BEGIN (+ rules, + names of all members) →
+ *   BEGIN (+ names of all members)     →
  *                                      ←    READY
  *   FILE  member                       →    … SLOT, TAKEN as above, slots counted anew for each file
  *   FILE_END                           →
@@ -37,6 +39,7 @@ enum worker_order_type {
         WORKER_FILE,
         WORKER_FILE_END,
         WORKER_FACT,
+        WORKER_PREPARE,
 };
 
 struct worker_order {
@@ -72,13 +75,14 @@ enum worker_reply_type {
         WORKER_SUMMARY,
         WORKER_MEMBER,
         WORKER_TENSOR,
+        WORKER_PREPARED,
 };
 
 struct worker_reply_head {
         uint32_t type;
         uint32_t reserved;
 };
-struct worker_ready {
+struct worker_ready { /* PREPARED, READY */
         struct worker_reply_head head;
         uint64_t rules;
 };

@@ -234,20 +234,26 @@ static void take_name(int names_fd) {
 static bool receive_begin(void) {
         union {
                 struct cmsghdr head;
-                char space[CMSG_SPACE(2 * sizeof(int))];
+                char space[CMSG_SPACE(sizeof(int))];
         } control;
         struct iovec iov = {.iov_base = &begin, .iov_len = sizeof begin};
         struct msghdr m = {
                 .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-        int fds[2];
+        int fd;
 
         if (recvmsg(WORKER_CONTROL_FD, &m, 0) != (ssize_t)sizeof begin)
                 return false;
         if (begin.members > 0) {
-                memcpy(fds, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fds);
-                take_name(fds[1]);
+                memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
+                take_name(fd);
         }
         return true;
+}
+
+static void prepared(void) {
+        struct worker_ready r = {.head.type = WORKER_PREPARED, .rules = 1};
+
+        put(&r, sizeof r);
 }
 
 static void lie_about_a_member(const struct worker_order *o) {
@@ -313,8 +319,13 @@ int main(void) {
         struct worker_order o;
         uint64_t slots = 0;
 
+        if (recv(WORKER_CONTROL_FD, &o, sizeof o, 0) != (ssize_t)sizeof o || o.type != WORKER_PREPARE)
+                return 1;
+        prepared();
         if (!receive_begin())
                 return 1;
+        if (is("prepared-twice"))
+                prepared();
         if (is("failed")) {
                 put(&(struct worker_failed){.head.type = WORKER_FAILED, .text = "the rules do not compile"},
                     sizeof(struct worker_failed));

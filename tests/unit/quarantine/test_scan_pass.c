@@ -69,6 +69,7 @@ static const struct {
         {"failed-with-escape", WORKER_LIED},
         {"failed-after-ready", WORKER_LIED},
         {"ready-twice", WORKER_LIED},
+        {"prepared-twice", WORKER_LIED},
         {"short-packet", WORKER_LIED},
         {"long-packet", WORKER_LIED},
         {"unknown-type", WORKER_LIED},
@@ -173,6 +174,47 @@ static void test_what_is_told_of_tensors_reaches_who_asked(void **state) {
         free(r);
 }
 
+/* --- the worker that is kept ready --- */
+
+static enum worker_trouble scan_with(const struct scan_engine *e, const char *name) {
+        _cleanup_(freep) struct scan_result *r = calloc(1, sizeof *r);
+
+        assert_non_null(r);
+        assert_int_equal(scan_pass(e, artifact, ARTIFACT, view_of(name), NULL, r), 0);
+        assert_memory_equal(&r->sha256, &expected, sizeof expected);
+        return r->trouble;
+}
+
+static void test_a_spare_worker_reads_the_next_file(void **state) {
+        struct scan_engine e = {.launcher = launcher, .rules_fd = rules};
+
+        assert_int_equal(scan_spare_new(&e.spare), 0);
+        assert_int_equal(scan_with(&e, "honest"), WORKER_FINE); /* there was none yet */
+        assert_int_equal(e.spare->used, 0);
+        assert_true(e.spare->is_there);
+        assert_int_equal(scan_with(&e, "honest"), WORKER_FINE);
+        assert_int_equal(scan_with(&e, "bad-rule"), WORKER_LIED);
+        assert_int_equal(scan_with(&e, "honest"), WORKER_FINE);
+        assert_int_equal(e.spare->used, 3);
+        scan_spare_free(e.spare);
+}
+
+static void test_a_spare_that_died_is_replaced_and_not_held_against_the_file(void **state) {
+        struct scan_engine e = {.launcher = launcher, .rules_fd = rules};
+
+        assert_int_equal(scan_spare_new(&e.spare), 0);
+        for (unsigned i = 0; i < 3; i++) {
+                scan_engine_make_spare(&e);
+                assert_true(e.spare->is_there);
+                assert_int_equal(launcher_kill(launcher, e.spare->link.worker.id, NULL), 0);
+                assert_int_equal(scan_with(&e, "honest"), WORKER_FINE);
+                assert_int_equal(e.spare->used, 0);
+        }
+        assert_int_equal(scan_with(&e, "honest"), WORKER_FINE);
+        assert_int_equal(e.spare->used, 1);
+        scan_spare_free(e.spare);
+}
+
 static bool stop_at_once(uint64_t bytes, void *userdata) {
         return false;
 }
@@ -229,6 +271,8 @@ int main(void) {
                 cmocka_unit_test(test_a_worker_in_trouble_is_a_rejection_and_the_digest_is_right),
                 cmocka_unit_test(test_each_byte_is_read_once),
                 cmocka_unit_test(test_what_is_told_of_tensors_reaches_who_asked),
+                cmocka_unit_test(test_a_spare_worker_reads_the_next_file),
+                cmocka_unit_test(test_a_spare_that_died_is_replaced_and_not_held_against_the_file),
                 cmocka_unit_test(test_a_pass_can_be_stopped),
                 cmocka_unit_test(test_a_file_that_is_not_as_long_as_claimed_is_an_error),
                 cmocka_unit_test(test_findings_past_the_most_push_out_lesser_ones_only),
