@@ -53,6 +53,11 @@ static void write_progress(const struct quarantine *q, const struct job *j, stru
         (void)live_progress_get(q->live, j->id, &p);
         json_member_u64(w, "stage", p.stage);
         json_member_u64(w, "bytes_done", p.bytes);
+        json_key(w, "found");
+        if (p.found[0])
+                json_put_view(w, view_of(p.found));
+        else
+                json_put_null(w);
 }
 
 static void write_documents(const struct quarantine *q, const struct job *j, struct json_writer *w) {

@@ -83,7 +83,8 @@ static void set_active(struct live *l, size_t i, const char *id, struct live_pro
         uint64_t usec = clock_monotonic_usec();
 
         (void)snprintf(l->active[i].id, JOB_ID_SIZE, "%s", id);
-        l->active[i].progress = now;
+        l->active[i].progress.stage = now.stage;
+        l->active[i].progress.bytes = now.bytes;
         if (!is_new && usec - l->active[i].told_usec < EVENT_GAP_USEC)
                 return;
         l->active[i].told_usec = usec;
@@ -96,7 +97,19 @@ void live_progress_set(struct live *l, const char *id, unsigned stage, uint64_t 
         (void)pthread_mutex_lock(&l->lock);
         i = find_active(l, id, true);
         if (i < ACTIVE_MAX)
-                set_active(l, i, id, (struct live_progress){stage, bytes});
+                set_active(l, i, id, (struct live_progress){.stage = stage, .bytes = bytes});
+        (void)pthread_mutex_unlock(&l->lock);
+}
+
+void live_found(struct live *l, const char *id, const char *rule) {
+        size_t i;
+
+        (void)pthread_mutex_lock(&l->lock);
+        i = find_active(l, id, false);
+        if (i < ACTIVE_MAX && !l->active[i].progress.found[0]) {
+                (void)snprintf(l->active[i].progress.found, FINDING_RULE_MAX, "%s", rule);
+                touch(l, id);
+        }
         (void)pthread_mutex_unlock(&l->lock);
 }
 
@@ -106,7 +119,7 @@ void live_progress_end(struct live *l, const char *id) {
         (void)pthread_mutex_lock(&l->lock);
         i = find_active(l, id, false);
         if (i < ACTIVE_MAX)
-                l->active[i].id[0] = '\0';
+                memset(&l->active[i], 0, sizeof l->active[i]);
         touch_work(l, id);
         (void)pthread_mutex_unlock(&l->lock);
 }

@@ -8,6 +8,7 @@ struct live; /* opaque */
 struct live_progress {
         unsigned stage;
         uint64_t bytes;
+        char found[FINDING_RULE_MAX]; /* the rule that rejects, when one is known before the end; or empty */
 };
 
 SAI_NODISCARD int live_new(struct live **ret);
@@ -16,6 +17,8 @@ struct live *live_free(struct live *l);
 void live_touch(struct live *l, const char *id);
 /* Told to others at once when the stage changes, else at most every EVENT_GAP_USEC. */
 void live_progress_set(struct live *l, const char *id, unsigned stage, uint64_t bytes);
+/* Told at once. */
+void live_found(struct live *l, const char *id, const char *rule);
 void live_progress_end(struct live *l, const char *id);
 bool live_progress_get(struct live *l, const char *id, struct live_progress *ret);
 /* Wakes everybody who waits: the service stops. */

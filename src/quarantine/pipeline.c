@@ -59,7 +59,8 @@ static int settle_pass(struct run *run, const struct scan_result *result) {
         if (r >= 0 && result->trouble == WORKER_FINE)
                 r = check_format(run->p->policy, &v->summary, &v->stages[STAGE_FORMAT]);
         if (r >= 0)
-                r = check_integrity(run->p->policy, run->a, &v->sha256, &v->summary, set, &v->stages[STAGE_INTEGRITY]);
+                r = check_integrity(run->p->policy, run->a, &v->sha256, &v->summary, set,
+                                    &v->stages[STAGE_INTEGRITY]);
         if (r >= 0)
                 r = check_provenance(run->p->policy, run->a, &v->sha256, set, &v->stages[STAGE_PROVENANCE]);
         if (r < 0)
@@ -97,8 +98,10 @@ static int finish_pass(struct run *run, const struct scan_result *result, enum w
 static struct scan_watch watch_of(struct run *run) {
         struct tensors_document *d = run->watch ? run->watch->tensors : NULL;
 
-        return (struct scan_watch){
-                .progress = on_slot, .userdata = run, .tensors = d ? tensors_document_hearer(d) : NULL};
+        return (struct scan_watch){.progress = on_slot,
+                                   .userdata = run,
+                                   .tensors = d ? tensors_document_hearer(d) : NULL,
+                                   .early = run->watch ? run->watch->early : NULL};
 }
 
 static int pass_over_file(struct run *run, enum worker_trouble *ret_trouble) {

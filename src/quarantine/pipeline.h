@@ -23,6 +23,7 @@ struct pipeline_watch {
         struct tensors_document
                 *tensors; /* written while stage 5 runs, ended before `finished` hears of it; may be NULL */
         void *userdata;
+        const struct finding_sink *early; /* see scan_watch; may be NULL */
         const int *folder; /* the job's folder, for what stage 6 keeps; NULL: it keeps nothing */
 };
 

@@ -110,6 +110,12 @@ static bool on_progress(unsigned stage, uint64_t bytes, void *userdata) {
         return !live_is_stopping(w->q->live);
 }
 
+static void on_early(void *userdata, const struct finding *f) {
+        struct work *w = userdata;
+
+        live_found(w->q->live, w->job.id, f->rule);
+}
+
 static int store_verdict(struct work *w) {
         struct json_writer writer = JSON_WRITER(&w->job.verdict);
 
@@ -333,7 +339,9 @@ static void conclude(struct work *w, enum worker_trouble trouble) {
 
 static void scan(struct work *w) {
         _cleanup_(closep) int folder = job_documents_folder(&w->q->claims, w->job.id);
-        struct pipeline_watch watch = {.progress = on_progress, .finished = on_finished, .userdata = w};
+        struct finding_sink early = {.put = on_early, .userdata = w};
+        struct pipeline_watch watch = {
+                .progress = on_progress, .finished = on_finished, .early = &early, .userdata = w};
         struct artifact a = {
                 .fd = w->fd,
                 .size = w->size,

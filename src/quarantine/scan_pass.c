@@ -16,8 +16,10 @@ void scan_result_distrust(struct scan_result *result, const struct worker_link *
 
 static int run(struct scan_lane *lane, const struct scan_engine *e, int fd, uint64_t size, struct view name,
                const struct scan_watch *watch, struct scan_result *result) {
-        struct worker_link_config config = {
-                .size = size, .name = name, .hearer = watch ? watch->tensors : NULL};
+        struct worker_link_config config = {.size = size,
+                                            .name = name,
+                                            .hearer = watch ? watch->tensors : NULL,
+                                            .early = watch ? watch->early : NULL};
         int r = scan_lane_start(lane, e, &config);
 
         return r < 0 ? r : scan_lane_file(lane, fd, size, worker_link_send_end, &result->sha256);

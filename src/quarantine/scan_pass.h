@@ -10,7 +10,9 @@ struct scan_watch {
         bool (*progress)(uint64_t bytes, void *userdata);
         void *userdata;
         const struct tensor_hearer
-                *tensors; /* hears of each tensor; of a set from two threads. May be NULL */
+                *tensors;                 /* hears of each tensor; of a set from two threads. May be NULL */
+        const struct finding_sink *early; /* hears of the first finding that rejects, checked, as soon as
+                                             it is known; of a set from two threads, once each. May be NULL */
 };
 
 struct scan_result {

@@ -207,6 +207,7 @@ static void *run_second(void *userdata) {
 
 static int start_lane(struct set_pass *p, unsigned number) {
         struct worker_link_config config = {.hearer = p->watch ? p->watch->tensors : NULL,
+                                            .early = p->watch ? p->watch->early : NULL,
                                             .size = p->set->size,
                                             .set = p->set,
                                             .names_fd = p->names_fd,

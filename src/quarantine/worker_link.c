@@ -99,6 +99,7 @@ void worker_link_begin(const struct worker_link_config *c, struct worker_link *l
         l->size = l->total = c->size;
         l->set = c->set;
         l->hearer = c->hearer;
+        l->early_sink = c->early;
         l->phase = WORKER_PHASE_STARTING;
         l->deadline_usec = clock_monotonic_usec() + (c->start_usec ? c->start_usec : WORKER_START_USEC);
         send_first(l, &o, c->set ? c->names_fd : -EBADF);
@@ -254,6 +255,32 @@ static void take_taken(struct worker_link *l, const struct worker_taken *t) {
         l->deadline_usec = clock_monotonic_usec() + l->stall_usec;
 }
 
+/* Only what the worker says in the end counts; this is for who is waiting. */
+static void take_early(struct worker_link *l, const struct worker_finding *f) {
+        if (l->phase == WORKER_PHASE_WAITING || l->has_early || f->finding.severity != FINDING_REJECT ||
+            !finding_is_clean(l, &f->finding)) {
+                trouble(l, WORKER_LIED);
+                return;
+        }
+        l->has_early = true;
+        l->early = f->finding;
+        if (l->early_sink)
+                l->early_sink->put(l->early_sink->userdata, &l->early);
+}
+
+static bool is_same(const struct finding *a, const struct finding *b) {
+        return a->stage == b->stage && a->severity == b->severity && a->at == b->at &&
+               a->member == b->member && strcmp(a->rule, b->rule) == 0 && strcmp(a->tensor, b->tensor) == 0 &&
+               strcmp(a->message, b->message) == 0;
+}
+
+static bool early_was_true(const struct worker_link *l) {
+        for (size_t i = 0; i < l->findings.n; i++)
+                if (is_same(&l->findings.list[i], &l->early))
+                        return true;
+        return !l->has_early;
+}
+
 static void take_finding(struct worker_link *l, const struct worker_finding *f) {
         if (l->phase != WORKER_PHASE_TELLING || !finding_is_clean(l, &f->finding))
                 trouble(l, WORKER_LIED);
@@ -265,7 +292,7 @@ static void take_finding(struct worker_link *l, const struct worker_finding *f) 
 
 static void take_summary(struct worker_link *l, const struct worker_summary *s) {
         if (l->phase != WORKER_PHASE_TELLING || l->done != l->sent ||
-            !summary_is_clean(&s->summary, l->size)) {
+            !summary_is_clean(&s->summary, l->size) || !early_was_true(l)) {
                 trouble(l, WORKER_LIED);
                 return;
         }
@@ -346,6 +373,7 @@ static size_t reply_size(uint32_t type) {
         case WORKER_TAKEN:
                 return sizeof(struct worker_taken);
         case WORKER_FINDING:
+        case WORKER_EARLY:
                 return sizeof(struct worker_finding);
         case WORKER_SUMMARY:
                 return sizeof(struct worker_summary);
@@ -393,6 +421,9 @@ static void take(struct worker_link *l, const union worker_reply *m, size_t n) {
                 break;
         case WORKER_FINDING:
                 take_finding(l, &m->finding);
+                break;
+        case WORKER_EARLY:
+                take_early(l, &m->finding);
                 break;
         case WORKER_SUMMARY:
                 take_summary(l, &m->summary);

@@ -56,6 +56,9 @@ struct worker_link {
         struct collector findings;
         uint64_t packets, tensors;
         const struct tensor_hearer *hearer;
+        const struct finding_sink *early_sink;
+        bool has_early;
+        struct finding early; /* must be among the findings in the end */
         uint64_t windows;
         struct model_summary summary; /* when phase is DONE */
 };
@@ -70,6 +73,7 @@ struct worker_link_config {
         int names_fd;               /* of a set: what scan_set_names wrote */
         unsigned lane;
         const struct tensor_hearer *hearer; /* borrowed for as long as the link; NULL: nobody */
+        const struct finding_sink *early;   /* hears of the first finding that rejects; as `hearer` */
         const struct weights_limits *weights;
         uint64_t start_usec, stall_usec; /* 0: the limits */
 };

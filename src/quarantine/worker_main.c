@@ -21,6 +21,7 @@ struct worker {
         struct ring_view ring;
         struct rules *rules;
         struct collector findings;
+        bool told_early;
         struct finding_sink sink;
         struct model_set *set; /* of a folder */
         struct finding_sink
@@ -172,11 +173,26 @@ static void prepare_weights(struct worker *w) {
         model_scan_set_weights_limits(w->model, &w->begin.weights);
 }
 
+/* The first that rejects is told at once. A failure shows at the next reply. */
+static void put_finding(struct worker *w, const struct finding *f) {
+        struct worker_finding early = {.head.type = WORKER_EARLY, .finding = *f};
+
+        collector_put(&w->findings, f);
+        if (w->told_early || f->severity != FINDING_REJECT)
+                return;
+        w->told_early = true;
+        (void)reply(&early, sizeof early);
+}
+
+static void put_of_single(void *userdata, const struct finding *f) {
+        put_finding(userdata, f);
+}
+
 static void put_of_set(void *userdata, const struct finding *f) {
         struct worker *w = userdata;
 
         if (!w->mute)
-                collector_put(&w->findings, f);
+                put_finding(w, f);
 }
 
 static void put_of_file(void *userdata, const struct finding *f) {
@@ -184,7 +200,7 @@ static void put_of_file(void *userdata, const struct finding *f) {
         struct finding own = *f;
 
         own.member = w->member;
-        collector_put(&w->findings, &own);
+        put_finding(w, &own);
 }
 
 static int add_members(struct worker *w) {
@@ -242,7 +258,7 @@ static int start(struct worker *w) {
                 r = map_text(names, SET_LISTING_MAX, &w->names);
         if (r < 0)
                 return fail("names", r, NULL);
-        w->sink = collector_sink(&w->findings);
+        w->sink = (struct finding_sink){.put = put_of_single, .userdata = w};
         r = w->begin.members > 0 ? start_set(w) : start_file(w);
         return r < 0 ? fail("memory", r, NULL) : reply(&ready, sizeof ready);
 }

@@ -10,6 +10,8 @@
  *   SLOT  slot, n bytes                →    (reads them from the ring)
  *                                      ←    TAKEN count of slots that may be overwritten (one for each slot)
  *                                      ←    TENSOR what was seen of a tensor (when its last byte was read)
+ *                                      ←    EARLY the first finding that rejects, as soon as it is found (at most one; FINDING
+ *                                           must say it again)
  *   END                                →
  *                                      ←    FINDING …, SUMMARY, end of file
  *
@@ -76,6 +78,7 @@ enum worker_reply_type {
         WORKER_MEMBER,
         WORKER_TENSOR,
         WORKER_PREPARED,
+        WORKER_EARLY,
 };
 
 struct worker_reply_head {
@@ -94,7 +97,7 @@ struct worker_taken {
         struct worker_reply_head head;
         uint64_t slots; /* running total */
 };
-struct worker_finding {
+struct worker_finding { /* FINDING, EARLY */
         struct worker_reply_head head;
         struct finding finding;
 };

@@ -95,6 +95,28 @@ static void misbehave_early(void) {
         }
 }
 
+static void tell_early(const char *rule) {
+        struct worker_finding f = finding();
+
+        f.head.type = WORKER_EARLY;
+        f.finding.severity = FINDING_REJECT;
+        (void)snprintf(f.finding.rule, sizeof f.finding.rule, "%s", rule);
+        if (is("early-warning"))
+                f.finding.severity = FINDING_WARNING;
+        put(&f, sizeof f);
+        if (is("early-twice"))
+                put(&f, sizeof f);
+}
+
+/* As it said before, or as it did not. */
+static void stand_by_what_was_early(void) {
+        struct worker_finding f = finding();
+
+        f.finding.severity = FINDING_REJECT;
+        if (is("early-and-in-the-end") || is("early-twice") || is("early-of-another"))
+                put(&f, sizeof f);
+}
+
 static void misbehave_while_reading(uint64_t slots) {
         if (is("crash-while-reading"))
                 _exit(0);
@@ -342,6 +364,12 @@ int main(void) {
         if (begin.members > 0)
                 return serve_set();
         misbehave_early();
+        if (is("early-and-in-the-end") || is("early-only") || is("early-twice") || is("early-warning"))
+                tell_early("TEST-001");
+        if (is("early-of-another"))
+                tell_early("TEST-002");
+        if (is("early-bad-rule"))
+                tell_early("<b>");
         while (recv(WORKER_CONTROL_FD, &o, sizeof o, 0) == (ssize_t)sizeof o && o.type == WORKER_SLOT) {
                 misbehave_while_reading(slots);
                 if (slots > 0 || !is("never"))
@@ -350,6 +378,7 @@ int main(void) {
         }
         lie_about_a_tensor();
         lie_about_a_finding();
+        stand_by_what_was_early();
         flood();
         summarise();
         return 0;

@@ -78,6 +78,12 @@ static const struct {
         {"taken-too-far", WORKER_LIED},
         {"taken-backwards", WORKER_LIED},
         {"bad-rule", WORKER_LIED},
+        {"early-only", WORKER_LIED},
+        {"early-of-another", WORKER_LIED},
+        {"early-twice", WORKER_LIED},
+        {"early-warning", WORKER_LIED},
+        {"early-bad-rule", WORKER_LIED},
+        {"early-and-in-the-end", WORKER_FINE},
         {"borrowed-rule", WORKER_LIED},
         {"unterminated-rule", WORKER_LIED},
         {"bad-utf8", WORKER_LIED},
@@ -172,6 +178,32 @@ static void test_what_is_told_of_tensors_reaches_who_asked(void **state) {
         assert_int_equal(r->trouble, WORKER_FINE);
         assert_int_equal(n, 10);
         free(r);
+}
+
+static void hear_early(void *userdata, const struct finding *f) {
+        assert_string_equal(f->rule, "TEST-001");
+        ++*(unsigned *)userdata;
+}
+
+static void test_a_finding_that_rejects_is_told_before_the_end_and_must_be_there_in_the_end(void **state) {
+        static const struct {
+                const char *name;
+                enum worker_trouble trouble;
+        } early[] = {{"early-and-in-the-end", WORKER_FINE}, {"early-only", WORKER_LIED}};
+
+        for (size_t i = 0; i < ARRAY_SIZE(early); i++) {
+                _cleanup_(freep) struct scan_result *r = calloc(1, sizeof *r);
+                struct scan_engine e = {.launcher = launcher, .rules_fd = rules};
+                unsigned n = 0;
+                struct finding_sink sink = {hear_early, &n};
+                struct scan_watch watch = {.early = &sink};
+
+                assert_non_null(r);
+                assert_int_equal(scan_pass(&e, artifact, ARTIFACT, view_of(early[i].name), &watch, r), 0);
+                assert_int_equal(n, 1);
+                assert_int_equal(r->trouble, early[i].trouble);
+                assert_string_equal(r->findings.list[0].rule, i == 0 ? "TEST-001" : "WORKER-003");
+        }
 }
 
 /* --- the worker that is kept ready --- */
@@ -271,6 +303,8 @@ int main(void) {
                 cmocka_unit_test(test_a_worker_in_trouble_is_a_rejection_and_the_digest_is_right),
                 cmocka_unit_test(test_each_byte_is_read_once),
                 cmocka_unit_test(test_what_is_told_of_tensors_reaches_who_asked),
+                cmocka_unit_test(
+                        test_a_finding_that_rejects_is_told_before_the_end_and_must_be_there_in_the_end),
                 cmocka_unit_test(test_a_spare_worker_reads_the_next_file),
                 cmocka_unit_test(test_a_spare_that_died_is_replaced_and_not_held_against_the_file),
                 cmocka_unit_test(test_a_pass_can_be_stopped),
