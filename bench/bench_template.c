@@ -97,7 +97,17 @@ static const struct {
         {"text without end", "x"},
 };
 
+/* Expressions of a thousand different names in turn. */
+static int many_names(struct buf *out) {
+        int r = 0;
+
+        for (unsigned i = 0; r >= 0 && out->n < SIZE / 2; i++)
+                r = buf_printf(out, "{{a%x+b%x}}", i % 500, i % 500);
+        return r;
+}
+
 int main(int argc, char *argv[]) {
+        _cleanup_(buf_donep) struct buf names = BUF_INIT(SIZE);
         struct result worst = {0};
         uint64_t runs;
         int r;
@@ -106,7 +116,11 @@ int main(int argc, char *argv[]) {
                 (void)fprintf(stderr, "usage: %s RUNS FOLDER\n", argv[0]);
                 return 2;
         }
-        r = folder(argv[2], runs, &worst);
+        r = many_names(&names);
+        if (r >= 0)
+                r = one("dense: a thousand names", buf_view(&names), runs, &worst);
+        if (r >= 0)
+                r = folder(argv[2], runs, &worst);
         for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(dense); i++)
                 r = one(dense[i].name, view_of(dense[i].part), runs, &worst);
         if (r < 0) {

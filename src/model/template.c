@@ -12,6 +12,7 @@
  * between names (without regard to order or scope) and followed at the end. */
 
 #define NAMES_MAX   1024u
+#define SLOTS       (4 * NAMES_MAX) /* of the table that finds names; a power of two */
 #define EDGES_MAX   4096u
 #define TRACE_MAX   2048u
 #define USES_MAX    1024u
@@ -32,6 +33,7 @@ struct use {
 struct uses {
         size_t n;
         struct use list[USES_MAX];
+        bool has[NAMES_MAX];
 };
 
 struct parser {
@@ -45,6 +47,7 @@ struct parser {
 
         size_t names_n;
         struct name names[NAMES_MAX];
+        uint16_t slots[SLOTS]; /* number of a name plus one, at the hash of its text or behind */
         size_t edges_n;
         struct {
                 uint16_t to, from;
@@ -112,22 +115,27 @@ static void advance(struct parser *p) {
                 fail(p, RULE_TEMPLATE_SYNTAX, p->token.at, p->token.text.p, VIEW_NULL);
 }
 
-static bool at_operator(const struct parser *p, const char *text) {
-        return p->token.kind == TOKEN_OPERATOR && view_eq_str(p->token.text, text);
+/* The first letter tells most apart. */
+static inline bool is(struct view token, const char *text) {
+        return token.n > 0 && token.p[0] == text[0] && view_eq_str(token, text);
 }
 
-static bool at_word(const struct parser *p, const char *text) {
-        return p->token.kind == TOKEN_NAME && view_eq_str(p->token.text, text);
+static inline bool at_operator(const struct parser *p, const char *text) {
+        return p->token.kind == TOKEN_OPERATOR && is(p->token.text, text);
 }
 
-static bool accept_operator(struct parser *p, const char *text) {
+static inline bool at_word(const struct parser *p, const char *text) {
+        return p->token.kind == TOKEN_NAME && is(p->token.text, text);
+}
+
+static inline bool accept_operator(struct parser *p, const char *text) {
         if (!at_operator(p, text))
                 return false;
         advance(p);
         return true;
 }
 
-static bool accept_word(struct parser *p, const char *text) {
+static inline bool accept_word(struct parser *p, const char *text) {
         if (!at_word(p, text))
                 return false;
         advance(p);
@@ -148,17 +156,29 @@ static void expect_block_end(struct parser *p) {
 
 /* ---- names ---- */
 
+/* FNV-1a. Who makes all names collide gets a walk over at most NAMES_MAX of them. */
+static uint32_t slot_of(struct view text) {
+        uint32_t h = 2166136261u;
+
+        for (size_t i = 0; i < text.n; i++)
+                h = (h ^ (uint8_t)text.p[i]) * 16777619u;
+        return (h ^ h >> 16) % SLOTS;
+}
+
 /* Number of a name; 0 after a fault, which is harmless then. */
 static int intern(struct parser *p, struct view text) {
-        for (size_t i = 0; i < p->names_n; i++)
-                if (view_eq(p->names[i].text, text))
-                        return (int)i;
+        uint32_t at = slot_of(text);
+
+        for (; p->slots[at] > 0; at = (at + 1) % SLOTS)
+                if (view_eq(p->names[p->slots[at] - 1].text, text))
+                        return p->slots[at] - 1;
         if (p->names_n == NAMES_MAX) {
                 limit(p, "it uses too many names");
                 return 0;
         }
         p->names[p->names_n] = (struct name){.text = text};
-        return (int)p->names_n++;
+        p->slots[at] = (uint16_t)++p->names_n;
+        return (int)p->names_n - 1;
 }
 
 static void trace(struct parser *p, int name) {
@@ -169,13 +189,14 @@ static void trace(struct parser *p, int name) {
 }
 
 static void add_use(struct parser *p, struct uses *u, int name, size_t at) {
-        for (size_t i = 0; i < u->n; i++)
-                if (u->list[i].name == name)
-                        return;
-        if (u->n == USES_MAX)
+        if (u->has[name])
+                return;
+        if (u->n == USES_MAX) {
                 limit(p, "it uses too many names");
-        else
-                u->list[u->n++] = (struct use){name, at};
+                return;
+        }
+        u->has[name] = true;
+        u->list[u->n++] = (struct use){name, at};
 }
 
 static void add_edge(struct parser *p, int to, int from) {
@@ -317,7 +338,7 @@ static bool is_reserved(struct view word) {
         static const char *const list[] = {"and", "or", "not", "in", "is", "if", "else"};
 
         for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-                if (view_eq_str(word, list[i]))
+                if (is(word, list[i]))
                         return true;
         return false;
 }
@@ -326,7 +347,7 @@ static bool is_constant(struct view word) {
         static const char *const list[] = {"true", "false", "none", "True", "False", "None"};
 
         for (size_t i = 0; i < ARRAY_SIZE(list); i++)
-                if (view_eq_str(word, list[i]))
+                if (is(word, list[i]))
                         return true;
         return false;
 }
@@ -784,7 +805,7 @@ static enum level level_of(const struct parser *p) {
                                                                : (enum level)0;
         if (p->token.kind == TOKEN_OPERATOR)
                 for (size_t i = 0; i < ARRAY_SIZE(operators); i++)
-                        if (view_eq_str(p->token.text, operators[i].text))
+                        if (is(p->token.text, operators[i].text))
                                 return operators[i].level;
         return (enum level)0;
 }

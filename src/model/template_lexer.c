@@ -10,6 +10,10 @@ static bool is_digit(char c) {
         return c >= '0' && c <= '9';
 }
 
+static bool is_space(char c) {
+        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static bool is_name_start(char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
@@ -127,15 +131,44 @@ static struct template_token take_name(struct template_lexer *l) {
         return token(l, TOKEN_NAME, n);
 }
 
+/* == != <= >= // ** */
+static bool is_two(char a, char b) {
+        return b == '=' ? a == '=' || a == '!' || a == '<' || a == '>' : a == b && (a == '/' || a == '*');
+}
+
+static bool is_one(char c) {
+        switch (c) {
+        case '+':
+        case '-':
+        case '*':
+        case '/':
+        case '%':
+        case '~':
+        case '(':
+        case ')':
+        case '[':
+        case ']':
+        case '{':
+        case '}':
+        case '<':
+        case '>':
+        case '=':
+        case '.':
+        case ',':
+        case ':':
+        case '|':
+                return true;
+        default:
+                return false;
+        }
+}
+
 static struct template_token take_operator(struct template_lexer *l) {
-        static const char *const twos[] = {"==", "!=", "<=", ">=", "//", "**"};
-        static const char ones[] = "+-*/%~()[]{}<>=.,:|";
         char c = at(l, 0);
 
-        for (size_t i = 0; i < ARRAY_SIZE(twos); i++)
-                if (view_starts(rest(l), view_of(twos[i])))
-                        return token(l, TOKEN_OPERATOR, 2);
-        if (!c || !strchr(ones, c))
+        if (is_two(c, at(l, 1)))
+                return token(l, TOKEN_OPERATOR, 2);
+        if (!is_one(c))
                 return fault(l, "an unexpected character");
         if (c == '(' || c == '[' || c == '{') {
                 if (l->brackets == LEXER_BRACKETS_MAX)
@@ -151,12 +184,12 @@ static struct template_token take_operator(struct template_lexer *l) {
 
 /* Length of the closing mark here, with its whitespace sign, or 0. */
 static size_t closing(const struct template_lexer *l) {
-        struct view end = l->is_output ? VIEW("}}") : VIEW("%}");
+        char end = l->is_output ? '}' : '%';
         size_t sign = at(l, 0) == '-' || at(l, 0) == '+' ? 1 : 0;
 
         if (l->brackets > 0)
                 return 0;
-        return view_starts(view_sub(rest(l), sign, SIZE_MAX), end) ? sign + 2 : 0;
+        return at(l, sign) == end && at(l, sign + 1) == '}' ? sign + 2 : 0;
 }
 
 struct template_token template_lexer_next(struct template_lexer *l) {
@@ -165,7 +198,7 @@ struct template_token template_lexer_next(struct template_lexer *l) {
 
         if (!l->inside)
                 return next_outside(l);
-        while (at(l, 0) && strchr(" \t\r\n", at(l, 0)))
+        while (is_space(at(l, 0)))
                 l->at++;
         if (l->at >= l->text.n)
                 return fault(l, "a brace is not closed");
