@@ -110,8 +110,7 @@ static void leave(struct parser *p) {
 static void advance(struct parser *p) {
         if (p->failed)
                 return;
-        p->token = template_lexer_next(&p->lexer);
-        if (p->token.kind == TOKEN_FAULT)
+        if (template_lexer_next(&p->lexer, &p->token) == TOKEN_FAULT)
                 fail(p, RULE_TEMPLATE_SYNTAX, p->token.at, p->token.text.p, VIEW_NULL);
 }
 
@@ -410,8 +409,7 @@ static bool parse_named_argument(struct parser *p, struct arguments *a) {
 
         if (p->token.kind != TOKEN_NAME)
                 return false;
-        next = template_lexer_next(&ahead);
-        if (next.kind != TOKEN_OPERATOR || !view_eq_str(next.text, "="))
+        if (template_lexer_next(&ahead, &next) != TOKEN_OPERATOR || !view_eq_str(next.text, "="))
                 return false;
         if (p->token.text.p[0] == '_')
                 note(p, RULE_TEMPLATE_UNDERSCORE, p->token.at, "a name begins with an underscore",

@@ -26,18 +26,23 @@ static char at(const struct template_lexer *l, size_t ahead) {
         return l->at + ahead < l->text.n ? l->text.p[l->at + ahead] : '\0';
 }
 
-static struct template_token token(struct template_lexer *l, enum template_token_kind kind, size_t n) {
-        struct template_token t = {kind, view_sub(l->text, l->at, n), l->at};
-
+/* Field by field into what the caller keeps: a copy of all at once would wait for the fields each time. */
+static enum template_token_kind token(struct template_lexer *l, enum template_token_kind kind, size_t n,
+                                      struct template_token *ret) {
+        ret->kind = kind;
+        ret->text.p = l->text.p ? l->text.p + l->at : NULL;
+        ret->text.n = n;
+        ret->at = l->at;
         l->at += n;
-        return t;
+        return kind;
 }
 
-static struct template_token fault(struct template_lexer *l, const char *why) {
-        struct template_token t = {TOKEN_FAULT, view_of(why), l->at};
-
+static enum template_token_kind fault(struct template_lexer *l, const char *why, struct template_token *ret) {
+        ret->kind = TOKEN_FAULT;
+        ret->text = view_of(why);
+        ret->at = l->at;
         l->at = l->text.n;
-        return t;
+        return TOKEN_FAULT;
 }
 
 /* Offset of the next "{{", "{%" or "{#", or the text's end. */
@@ -56,43 +61,43 @@ static size_t find_opening(struct view v) {
         }
 }
 
-static struct template_token next_outside(struct template_lexer *l) {
+static enum template_token_kind next_outside(struct template_lexer *l, struct template_token *ret) {
         for (;;) {
                 size_t n = find_opening(rest(l)), end;
-                struct template_token t;
 
                 if (n > 0)
-                        return token(l, TOKEN_DATA, n);
+                        return token(l, TOKEN_DATA, n, ret);
                 if (l->at == l->text.n)
-                        return token(l, TOKEN_END, 0);
+                        return token(l, TOKEN_END, 0, ret);
                 if (at(l, 1) != '#') {
                         l->is_output = at(l, 1) == '{';
                         l->inside = true;
                         l->brackets = 0;
-                        t = token(l, l->is_output ? TOKEN_OUTPUT : TOKEN_BLOCK, 2);
+                        (void)token(l, l->is_output ? TOKEN_OUTPUT : TOKEN_BLOCK, 2, ret);
                         if (at(l, 0) == '-' || at(l, 0) == '+')
                                 l->at++;
-                        return t;
+                        return ret->kind;
                 }
                 end = view_find(rest(l), VIEW("#}"));
                 if (end == SIZE_MAX)
-                        return fault(l, "a comment is not closed");
+                        return fault(l, "a comment is not closed", ret);
                 l->at += end + 2;
         }
 }
 
-static struct template_token take_text(struct template_lexer *l) {
+static enum template_token_kind take_text(struct template_lexer *l, struct template_token *ret) {
         char quote = at(l, 0);
         size_t start = l->at, i = start + 1;
-        struct template_token t;
 
         while (i < l->text.n && l->text.p[i] != quote)
                 i += l->text.p[i] == '\\' ? 2 : 1;
         if (i >= l->text.n)
-                return fault(l, "a text is not closed");
-        t = (struct template_token){TOKEN_TEXT, view_sub(l->text, start + 1, i - start - 1), start};
+                return fault(l, "a text is not closed", ret);
+        ret->kind = TOKEN_TEXT;
+        ret->text = view_sub(l->text, start + 1, i - start - 1);
+        ret->at = start;
         l->at = i + 1;
-        return t;
+        return TOKEN_TEXT;
 }
 
 static size_t digits(const struct template_lexer *l, size_t from) {
@@ -103,7 +108,7 @@ static size_t digits(const struct template_lexer *l, size_t from) {
         return n;
 }
 
-static struct template_token take_number(struct template_lexer *l) {
+static enum template_token_kind take_number(struct template_lexer *l, struct template_token *ret) {
         size_t n = digits(l, 0), more;
         enum template_token_kind kind = TOKEN_INTEGER;
 
@@ -119,16 +124,16 @@ static struct template_token take_number(struct template_lexer *l) {
                 }
         }
         if (is_name_start(at(l, n)))
-                return fault(l, "a number is malformed");
-        return token(l, kind, n);
+                return fault(l, "a number is malformed", ret);
+        return token(l, kind, n, ret);
 }
 
-static struct template_token take_name(struct template_lexer *l) {
+static enum template_token_kind take_name(struct template_lexer *l, struct template_token *ret) {
         size_t n = 0;
 
         while (is_name_start(at(l, n)) || is_digit(at(l, n)))
                 n++;
-        return token(l, TOKEN_NAME, n);
+        return token(l, TOKEN_NAME, n, ret);
 }
 
 /* == != <= >= // ** */
@@ -163,23 +168,23 @@ static bool is_one(char c) {
         }
 }
 
-static struct template_token take_operator(struct template_lexer *l) {
+static enum template_token_kind take_operator(struct template_lexer *l, struct template_token *ret) {
         char c = at(l, 0);
 
         if (is_two(c, at(l, 1)))
-                return token(l, TOKEN_OPERATOR, 2);
+                return token(l, TOKEN_OPERATOR, 2, ret);
         if (!is_one(c))
-                return fault(l, "an unexpected character");
+                return fault(l, "an unexpected character", ret);
         if (c == '(' || c == '[' || c == '{') {
                 if (l->brackets == LEXER_BRACKETS_MAX)
-                        return fault(l, "brackets are nested too deeply");
+                        return fault(l, "brackets are nested too deeply", ret);
                 l->brackets++;
         } else if (c == ')' || c == ']' || c == '}') {
                 if (l->brackets == 0)
-                        return fault(l, "brackets don't match");
+                        return fault(l, "brackets don't match", ret);
                 l->brackets--;
         }
-        return token(l, TOKEN_OPERATOR, 1);
+        return token(l, TOKEN_OPERATOR, 1, ret);
 }
 
 /* Length of the closing mark here, with its whitespace sign, or 0. */
@@ -192,29 +197,29 @@ static size_t closing(const struct template_lexer *l) {
         return at(l, sign) == end && at(l, sign + 1) == '}' ? sign + 2 : 0;
 }
 
-struct template_token template_lexer_next(struct template_lexer *l) {
+enum template_token_kind template_lexer_next(struct template_lexer *l, struct template_token *ret) {
         size_t n;
         char c;
 
         if (!l->inside)
-                return next_outside(l);
+                return next_outside(l, ret);
         while (is_space(at(l, 0)))
                 l->at++;
         if (l->at >= l->text.n)
-                return fault(l, "a brace is not closed");
+                return fault(l, "a brace is not closed", ret);
         n = closing(l);
         if (n > 0) {
                 l->inside = false;
-                return token(l, l->is_output ? TOKEN_OUTPUT_END : TOKEN_BLOCK_END, n);
+                return token(l, l->is_output ? TOKEN_OUTPUT_END : TOKEN_BLOCK_END, n, ret);
         }
         c = at(l, 0);
         if (c == '\'' || c == '"')
-                return take_text(l);
+                return take_text(l, ret);
         if (is_digit(c))
-                return take_number(l);
+                return take_number(l, ret);
         if (is_name_start(c))
-                return take_name(l);
-        return take_operator(l);
+                return take_name(l, ret);
+        return take_operator(l, ret);
 }
 
 static bool hex_value(struct view v, uint32_t *ret) {

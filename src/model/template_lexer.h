@@ -36,7 +36,8 @@ struct template_lexer {
 };
 
 void template_lexer_init(struct template_lexer *l, struct view text);
-struct template_token template_lexer_next(struct template_lexer *l);
+/* The next token goes into *ret; its kind. */
+enum template_token_kind template_lexer_next(struct template_lexer *l, struct template_token *ret);
 
 /* Decodes a string literal's escapes into `out`; false when it doesn't fit or has an escape that hides its
  * meaning. */
