@@ -93,7 +93,7 @@ static const struct {
 } dense[] = {
         {"dense: expressions", "{{a+b*c-d}}"},
         {"dense: blocks", "{%if a%}{%endif%}"},
-        {"dense: subscripts", "{{m[0][1].a|trim~''}}"},
+        {"dense: subscripts", "{{m[0][1].id|trim~''}}"},
         {"text without end", "x"},
 };
 

@@ -18,7 +18,15 @@
 #define USES_MAX    1024u
 #define TELLING_MIN 16u /* bytes of text that say something */
 
-enum { NAME_DEFINED = 1, NAME_MACRO = 2, NAME_BUILT = 4 };
+enum {
+        NAME_DEFINED = 1,
+        NAME_MACRO = 2,
+        NAME_BUILT = 4,
+        NAME_FORBIDDEN = 8,    /* as a variable */
+        NAME_FIELD_KNOWN = 16, /* the lists of members were asked, and said: */
+        NAME_FIELD_FORBIDDEN = 32,
+        NAME_FIELD_ALLOWED = 64
+};
 
 struct name {
         struct view text;
@@ -175,7 +183,8 @@ static int intern(struct parser *p, struct view text) {
                 limit(p, "it uses too many names");
                 return 0;
         }
-        p->names[p->names_n] = (struct name){.text = text};
+        p->names[p->names_n] = (struct name){
+                .text = text, .flags = template_global_is_forbidden(text) ? NAME_FORBIDDEN : 0};
         p->slots[at] = (uint16_t)++p->names_n;
         return (int)p->names_n - 1;
 }
@@ -237,13 +246,30 @@ static int take_target(struct parser *p) {
         return number;
 }
 
+/* What the lists say of it as a member; each name is looked up once. */
+static unsigned field_flags(struct parser *p, int name) {
+        struct name *n = &p->names[name];
+
+        if (!(n->flags & NAME_FIELD_KNOWN)) {
+                n->flags |= NAME_FIELD_KNOWN;
+                if (template_field_is_forbidden(n->text))
+                        n->flags |= NAME_FIELD_FORBIDDEN;
+                if (template_field_is_allowed(n->text))
+                        n->flags |= NAME_FIELD_ALLOWED;
+        }
+        return n->flags;
+}
+
 static void check_field(struct parser *p, struct view field, size_t at) {
+        int name = intern(p, field);
+        unsigned flags = field_flags(p, name);
+
         if (field.n > 0 && field.p[0] == '_')
                 note(p, RULE_TEMPLATE_UNDERSCORE, at, "a member's name begins with an underscore", field);
-        else if (template_field_is_forbidden(field))
+        else if (flags & NAME_FIELD_FORBIDDEN)
                 note(p, RULE_TEMPLATE_NAME, at, "a member that leads into Python's insides", field);
-        else if (!template_field_is_allowed(field))
-                add_use(p, &p->fields, intern(p, field), at);
+        else if (!(flags & NAME_FIELD_ALLOWED))
+                add_use(p, &p->fields, name, at);
 }
 
 /* ---- constant texts ---- */
@@ -365,9 +391,9 @@ static void parse_name(struct parser *p, struct value *ret) {
                 return;
         if (name.p[0] == '_')
                 note(p, RULE_TEMPLATE_UNDERSCORE, at, "a name begins with an underscore", name);
-        if (template_global_is_forbidden(name))
-                note(p, RULE_TEMPLATE_NAME, at, "an object that leads into the template engine", name);
         ret->name = intern(p, name);
+        if (p->names[ret->name].flags & NAME_FORBIDDEN)
+                note(p, RULE_TEMPLATE_NAME, at, "an object that leads into the template engine", name);
         ret->is_variable = true;
         ret->is_loop = view_eq_str(name, "loop");
         trace(p, ret->name);
@@ -784,28 +810,37 @@ enum level {
         LEVEL_UNARY
 };
 
+static enum level level_of_operator(struct view text) {
+        switch (text.p[0]) {
+        case '=': /* one alone assigns */
+                return text.n == 2 ? LEVEL_COMPARE : (enum level)0;
+        case '!':
+        case '<':
+        case '>':
+                return LEVEL_COMPARE;
+        case '+':
+        case '-':
+                return LEVEL_SUM;
+        case '~':
+                return LEVEL_CONCAT;
+        case '*':
+                return text.n == 2 ? LEVEL_POWER : LEVEL_PRODUCT;
+        case '/':
+        case '%':
+                return LEVEL_PRODUCT;
+        default:
+                return (enum level)0;
+        }
+}
+
 /* How tightly the operator at hand binds; 0 when it is none. "not" counts as the start of "not in". */
 static enum level level_of(const struct parser *p) {
-        static const struct {
-                const char *text;
-                enum level level;
-        } operators[] = {
-                {"==", LEVEL_COMPARE}, {"!=", LEVEL_COMPARE}, {"<", LEVEL_COMPARE}, {">", LEVEL_COMPARE},
-                {"<=", LEVEL_COMPARE}, {">=", LEVEL_COMPARE}, {"+", LEVEL_SUM},     {"-", LEVEL_SUM},
-                {"~", LEVEL_CONCAT},   {"*", LEVEL_PRODUCT},  {"/", LEVEL_PRODUCT}, {"//", LEVEL_PRODUCT},
-                {"%", LEVEL_PRODUCT},  {"**", LEVEL_POWER},
-        };
-
         if (p->token.kind == TOKEN_NAME)
                 return at_word(p, "or")                        ? LEVEL_OR
                        : at_word(p, "and")                     ? LEVEL_AND
                        : at_word(p, "in") || at_word(p, "not") ? LEVEL_COMPARE
                                                                : (enum level)0;
-        if (p->token.kind == TOKEN_OPERATOR)
-                for (size_t i = 0; i < ARRAY_SIZE(operators); i++)
-                        if (is(p->token.text, operators[i].text))
-                                return operators[i].level;
-        return (enum level)0;
+        return p->token.kind == TOKEN_OPERATOR ? level_of_operator(p->token.text) : (enum level)0;
 }
 
 static void multiply(struct parser *p, struct value *a, const struct value *b, char op, size_t at) {
