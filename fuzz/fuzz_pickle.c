@@ -28,7 +28,8 @@ static void follow(struct view file, uint32_t seed, uint64_t size, struct compar
 /* Or it ends in the numbers of PyTorch's old form, which is said. */
 static bool rejected(const struct compare_result *r) {
         for (size_t i = 0; i < r->n; i++)
-                if (r->findings[i].severity == FINDING_REJECT || strcmp(r->findings[i].rule, "PICKLE-010") == 0)
+                if (r->findings[i].severity == FINDING_REJECT ||
+                    strcmp(r->findings[i].rule, "PICKLE-010") == 0)
                         return true;
         return false;
 }

@@ -50,7 +50,10 @@ static int limit(int what, uint64_t n) {
 
 /* RLIMIT_DATA and not RLIMIT_AS: a mapped model file is address space, but it is not memory that the worker costs. */
 static int set_limits(const struct program *p) {
-        if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_FSIZE, 0) < 0 || limit(RLIMIT_NOFILE, WORKER_FILES) < 0)
+        if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NOFILE, WORKER_FILES) < 0)
+                return -1;
+        /* a sanitizer's report goes to standard error, which may be a file */
+        if (!SANDBOX_SANITIZER && limit(RLIMIT_FSIZE, 0) < 0)
                 return -1;
         if (p->memory_bytes > 0 && !SANDBOX_SANITIZER && limit(RLIMIT_DATA, p->memory_bytes) < 0)
                 return -1;

@@ -80,7 +80,7 @@ struct model_summary {
         uint32_t format_version;                    /* GGUF 2 or 3 */
         uint8_t names_digest[32];                   /* of the tensors' names (names_digest) */
         bool has_chat_template;
-        uint8_t template_sha256[32]; /* of its text; with several, template_note says which */
+        uint8_t template_sha256[32];               /* of its text; with several, template_note says which */
         char architecture[MODEL_ARCHITECTURE_MAX]; /* "llama" or "" */
         char name[MODEL_NAME_MAX];                 /* general.name or "" */
         char license[MODEL_LICENSE_MAX];           /* general.license or "" */

@@ -61,7 +61,7 @@ static bool shard_number(struct view base, uint64_t *ret_no, uint64_t *ret_count
         for (size_t i = 0; i < n; i++) {
                 if (shape[i] == 'N' ? p[i] < '0' || p[i] > '9' : p[i] != shape[i])
                         return false;
-                if (shape[i] == 'N' && i < 6)
+                if (i < 6 && shape[i] == 'N')
                         no = no * 10 + (uint64_t)(p[i] - '0');
                 else if (shape[i] == 'N')
                         count = count * 10 + (uint64_t)(p[i] - '0');

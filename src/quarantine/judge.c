@@ -532,7 +532,7 @@ static bool tells_turned(struct view squeezed, struct view canary) {
                 char c = canary.p[i];
 
                 backwards[canary.n - 1 - i] = c;
-                rotated[i] = c >= 'a' && c <= 'z' ? (char)('a' + (c - 'a' + 13) % 26) : c;
+                rotated[i] = (char)(c >= 'a' && c <= 'z' ? 'a' + (c - 'a' + 13) % 26 : c);
         }
         hex_encode(canary.p, canary.n, hex);
         return holds(squeezed, backwards, canary.n) || holds(squeezed, rotated, canary.n) ||

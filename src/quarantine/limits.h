@@ -24,11 +24,12 @@
 #define ARCHIVE_BLOCK        ((size_t)64 << 10)
 
 /* Signature rules. */
-#define RULES_TEXT_MAX      ((size_t)4 << 20)
-#define RULES_FILES_MAX     256
-#define RULES_COUNT_MAX     2048
-#define RULES_LITERALS_MAX  16384
-#define RULES_REGIONS_MAX   2048 /* of one slot, where strings of rules can be; with more of them all of it is searched */
+#define RULES_TEXT_MAX     ((size_t)4 << 20)
+#define RULES_FILES_MAX    256
+#define RULES_COUNT_MAX    2048
+#define RULES_LITERALS_MAX 16384
+#define RULES_REGIONS_MAX                                                                                    \
+        2048 /* of one slot, where strings of rules can be; with more of them all of it is searched */
 #define RULES_LITERAL_LEAST 4 /* shorter strings would hit by chance all over the weights */
 #define RULES_LITERAL_MOST  1024
 
@@ -49,7 +50,7 @@
 #define FINDINGS_STORED_MAX 320
 #define JOB_TEXT_MAX        ((size_t)512 << 10)  /* JSON of one job */
 #define TENSORS_TEXT_MAX    ((uint64_t)60 << 20) /* of the document `tensors`: 100,000 of them and more */
-#define TENSORS_TOLD_MAX    (1 << 20) /* tensors of one artifact that a worker may tell of */
+#define TENSORS_TOLD_MAX    (1 << 20)            /* tensors of one artifact that a worker may tell of */
 #define DOCUMENT_BYTES_MAX  ((uint64_t)64 << 20) /* one document of a job */
 #define REJECTED_BYTES_MAX  ((uint64_t)1 << 40)
 #define INBOX_ENTRIES_MAX   65536 /* looked at in one rescan */

@@ -185,7 +185,7 @@ static int put_text(struct comparison *c, enum change what, const struct json *a
                 r = buf_printf(&c->out,
                                ", %llu of %llu pieces of 64 KiB, from byte %llu to %llu of the tensor",
                                (unsigned long long)p->differ, (unsigned long long)p->pieces,
-                               (unsigned long long)p->first, (unsigned long long)(p->last + PIECE));
+                               (unsigned long long)p->first, (unsigned long long)p->last + PIECE);
         return r < 0 ? r : buf_append_char(&c->out, '\n');
 }
 

@@ -50,7 +50,8 @@ static bool is_rule_id(struct view v) {
 
 /* Rules of these say why a program does not start or a setting is refused: they stand in no verdict. "SHA-256" is a hash. */
 static bool is_of_a_fault(struct view id) {
-        static const char *const families[] = {"CONFIG-", "PROMPTS-", "RULES-", "SETUP-", "SHA-" /* no rule */};
+        static const char *const families[] = {"CONFIG-", "PROMPTS-", "RULES-", "SETUP-",
+                                               "SHA-" /* no rule */};
 
         for (size_t i = 0; i < ARRAY_SIZE(families); i++)
                 if (view_starts(id, view_of(families[i])))

@@ -216,7 +216,6 @@ static void test_folders_that_can_be_no_model_are_told_once_and_hold_up_nobody(v
                 {"download", "unfinished", make_download},
         };
         struct harness *h = *state;
-        _cleanup_(closep) int inbox = rig_inbox(h);
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
                 _cleanup_(closep) int dir = drop_begin(h);
