@@ -197,6 +197,7 @@ static void test_on_a_full_disk_a_rejected_file_can_be_deleted(void **state) {
         struct http_client *c = harness_client(h, "ui", "quarantine");
         _cleanup_(buf_donep) struct buf junk = BUF_INIT((size_t)4 << 20);
         struct json_document *doc;
+        const struct json *job;
         struct http_answer a;
         char path[128];
         struct statvfs before, after;
@@ -206,8 +207,8 @@ static void test_on_a_full_disk_a_rejected_file_can_be_deleted(void **state) {
         memset(junk.p + junk.n, 'x', (size_t)2 << 20);
         junk.n += (size_t)2 << 20;
         rig_drop_bytes(h, "junk", buf_view(&junk));
-        (void)snprintf(path, sizeof path, "/v1/jobs/%.*s",
-                       VIEW_ARG(json_get_view(rig_wait_for(h, "junk", "rejected", &doc), "id", VIEW_NULL)));
+        job = rig_wait_for(h, "junk", "rejected", &doc);
+        (void)snprintf(path, sizeof path, "/v1/jobs/%.*s", VIEW_ARG(json_get_view(job, "id", VIEW_NULL)));
         json_document_free(doc);
         usleep(500000); /* its last move */
         fill_page_of_log(h);
