@@ -117,7 +117,7 @@ static int open_model(const char *path, bool *ret_is_folder) {
                 return -EIO;
         }
         if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-                complain("%s is not a file or a folder", path);
+                complain("%s is neither a file nor a folder", path);
                 return -EINVAL;
         }
         *ret_is_folder = S_ISDIR(st.st_mode);
